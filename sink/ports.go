@@ -1,0 +1,95 @@
+package sink
+
+import (
+	"context"
+	"time"
+
+	"nubridge/cdc"
+	"nubridge/internal/ledger"
+	"nubridge/mapper"
+)
+
+// Log hands out the records of a consumer group, in order within each partition. One goroutine calls Poll; the group stays
+// alive however long the caller takes, so not polling is how a full sink slows its source. // I9
+type Log interface {
+	// Poll blocks until there are records or the assignment changed.
+	Poll(ctx context.Context) (Fetch, error)
+	// Commit stores the offset after the last settled record of each partition. It fails for partitions lost meanwhile. // I2
+	Commit(ctx context.Context, next map[cdc.Partition]int64) error
+}
+
+// Fetch is what one Poll found.
+type Fetch struct {
+	// Revoked partitions belong to others now: in-flight work may finish, nothing of them may be committed.
+	Revoked []cdc.Partition
+	// Assigned partitions are new to this instance.
+	Assigned []Assignment
+	Records  []cdc.Record
+}
+
+// Assignment says where reading of a partition starts and what the broker still holds.
+type Assignment struct {
+	Partition cdc.Partition
+	// Committed is the group's stored offset, -1 when there is none; Start and End bound what the broker holds.
+	Committed, Start, End int64
+}
+
+// Reader reads documents by key from the OMS database.
+type Reader interface {
+	// Read reads documents of one flow in one transaction that proves it is not older than asked. // decision 2
+	Read(ctx context.Context, flow mapper.Flow, wants []Want) ([]Read, error)
+	// Hop resolves routes that need SQL: the values of the hop's columns to the keys of the documents, aligned with values.
+	Hop(ctx context.Context, hop mapper.HopID, values [][]string) ([][]mapper.Key, error)
+}
+
+// Want is a document to read and the newest source transaction that the read must see.
+type Want struct {
+	Key mapper.Key
+	// XID is the xid8 of the newest change that touched the key, zero if none needs proof; Commit its commit LSN.
+	XID    uint64
+	Commit cdc.LSN
+	Epoch  uint32
+}
+
+// Read is a document as it was read.
+type Read struct {
+	Key mapper.Key
+	// Document is nil when its root row is gone.
+	Document *mapper.Document
+	// NotYetVisible tells that the transaction cannot be proven to be seen yet: the key waits, which is no failure.
+	NotYetVisible bool
+}
+
+// Mapper is the compiled mapping of one environment.
+type Mapper interface {
+	// Tables lists schema.table of every table that routes to the flow.
+	Tables(flow mapper.Flow) []string
+	// Route names the documents that a change touches, some at once and some through a hop.
+	Route(flow mapper.Flow, c *cdc.Change) (mapper.Touches, error)
+	// Body translates a document; a nil document gives a filtered body.
+	Body(flow mapper.Flow, key mapper.Key, d *mapper.Document) (mapper.Body, error)
+}
+
+// Remote makes one object at NuORDER equal to its body. There is one per flow; calls for one object never overlap.
+type Remote interface {
+	Deliver(ctx context.Context, w Work) (Delivery, error)
+}
+
+// Work is one object to deliver, owned by this instance until Deadline.
+type Work struct {
+	Environment string
+	Body        mapper.Body
+	Object      ledger.Object
+	Deadline    time.Time
+}
+
+// Delivery is how it went. Errors are fault.Errors; an error of kind Reject parks the key.
+type Delivery struct {
+	// Disposition is delivered, unchanged, filtered or waiting.
+	Disposition ledger.Disposition
+	// Object is what the ledger shall know from now on: identity, hashes, last body.
+	Object ledger.Object
+	// WaitFor names what is missing when Disposition is waiting.
+	WaitFor []mapper.Ref
+	Calls   int
+}
