@@ -76,3 +76,19 @@ type Record struct {
 	CommitTime time.Time
 	Trace      string
 }
+
+// Fetch is what one Poll found.
+type Fetch struct {
+	// Revoked partitions belong to others now: in-flight work may finish, nothing of them may be committed.
+	Revoked []Partition
+	// Assigned partitions are new to this instance.
+	Assigned []Assignment
+	Records  []Record
+}
+
+// Assignment says where reading of a partition starts and what the broker still holds.
+type Assignment struct {
+	Partition Partition
+	// Committed is the group's stored offset, -1 when there is none; Start and End bound what the broker holds.
+	Committed, Start, End int64
+}

@@ -1,6 +1,10 @@
 package mapper
 
-import "strings"
+import (
+	"strings"
+
+	"nubridge/cdc"
+)
 
 // Flow names one stream of documents between the OMS and NuORDER.
 type Flow string
@@ -113,3 +117,21 @@ type Hop struct {
 
 // Document is one document as read from the database: its root row and the rows of its parts.
 type Document struct{}
+
+// Want is a document to read and the newest source transaction that the read must see.
+type Want struct {
+	Key Key
+	// XID is the xid8 of the newest change that touched the key, zero if none needs proof; Commit its commit LSN.
+	XID    uint64
+	Commit cdc.LSN
+	Epoch  uint32
+}
+
+// Read is a document as it was read.
+type Read struct {
+	Key Key
+	// Document is nil when its root row is gone.
+	Document *Document
+	// NotYetVisible tells that the transaction cannot be proven to be seen yet: the key waits, which is no failure.
+	NotYetVisible bool
+}

@@ -13,51 +13,17 @@ import (
 // alive however long the caller takes, so not polling is how a full sink slows its source. // I9
 type Log interface {
 	// Poll blocks until there are records or the assignment changed.
-	Poll(ctx context.Context) (Fetch, error)
+	Poll(ctx context.Context) (cdc.Fetch, error)
 	// Commit stores the offset after the last settled record of each partition. It fails for partitions lost meanwhile. // I2
 	Commit(ctx context.Context, next map[cdc.Partition]int64) error
-}
-
-// Fetch is what one Poll found.
-type Fetch struct {
-	// Revoked partitions belong to others now: in-flight work may finish, nothing of them may be committed.
-	Revoked []cdc.Partition
-	// Assigned partitions are new to this instance.
-	Assigned []Assignment
-	Records  []cdc.Record
-}
-
-// Assignment says where reading of a partition starts and what the broker still holds.
-type Assignment struct {
-	Partition cdc.Partition
-	// Committed is the group's stored offset, -1 when there is none; Start and End bound what the broker holds.
-	Committed, Start, End int64
 }
 
 // Reader reads documents by key from the OMS database.
 type Reader interface {
 	// Read reads documents of one flow in one transaction that proves it is not older than asked. // decision 2
-	Read(ctx context.Context, flow mapper.Flow, wants []Want) ([]Read, error)
+	Read(ctx context.Context, flow mapper.Flow, wants []mapper.Want) ([]mapper.Read, error)
 	// Hop resolves routes that need SQL: the values of the hop's columns to the keys of the documents, aligned with values.
 	Hop(ctx context.Context, hop mapper.HopID, values [][]string) ([][]mapper.Key, error)
-}
-
-// Want is a document to read and the newest source transaction that the read must see.
-type Want struct {
-	Key mapper.Key
-	// XID is the xid8 of the newest change that touched the key, zero if none needs proof; Commit its commit LSN.
-	XID    uint64
-	Commit cdc.LSN
-	Epoch  uint32
-}
-
-// Read is a document as it was read.
-type Read struct {
-	Key mapper.Key
-	// Document is nil when its root row is gone.
-	Document *mapper.Document
-	// NotYetVisible tells that the transaction cannot be proven to be seen yet: the key waits, which is no failure.
-	NotYetVisible bool
 }
 
 // Mapper is the compiled mapping of one environment.
