@@ -5,6 +5,7 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -79,4 +80,17 @@ func CodeOf(err error) string {
 		return e.Code
 	}
 	return "unknown"
+}
+
+// ExitCode is what a command that fails with this error exits with: 3 for a dependency that cannot be reached, 2 for one that
+// is set up wrongly, 1 for the rest.
+func (e *Error) ExitCode() int {
+	switch {
+	case strings.HasSuffix(e.Code, "_unreachable"):
+		return 3
+	case e.Kind == Halt:
+		return 2
+	default:
+		return 1
+	}
 }

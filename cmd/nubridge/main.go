@@ -1,0 +1,112 @@
+// Command nubridge keeps an order-management system and NuORDER in step.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/alecthomas/kong"
+
+	"nubridge/internal/config"
+	"nubridge/internal/fault"
+	"nubridge/internal/lifecycle"
+)
+
+// commands is the command line; each field is one subcommand in a file of its own.
+type commands struct {
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+// std is where a command reads and writes.
+type std struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+func main() {
+	ctx, stop := lifecycle.Signals(context.Background(), os.Stderr)
+	code := execute(ctx, os.Args[1:], std{os.Stdin, os.Stdout, os.Stderr})
+	stop()
+	os.Exit(code)
+}
+
+// usageError is a mistake in how a command was called.
+type usageError struct{ error }
+
+// execute runs one command line and gives the exit code.
+func execute(ctx context.Context, args []string, s std) int {
+	var c commands
+	exited := -1
+	parser, err := kong.New(&c,
+		kong.Name("nubridge"),
+		kong.Description("Keeps an order-management system and NuORDER in step: change data capture from PostgreSQL through Kafka, approved orders back."),
+		kong.Writers(s.out, s.err),
+		kong.Exit(func(code int) { exited = code; panic(leave{}) }),
+		kong.Help(helpWithExample),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(s),
+	)
+	if err != nil {
+		fmt.Fprintln(s.err, "nubridge:", err)
+		return lifecycle.ExitFailed
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	var parsed *kong.Context
+	if left(func() { parsed, err = parser.Parse(args) }) {
+		return exited
+	}
+	if err != nil {
+		fmt.Fprintf(s.err, "nubridge: %v; hint: nubridge --help\n", err)
+		return lifecycle.ExitUsage
+	}
+	if err := parsed.Run(); err != nil {
+		if _, silent := errors.AsType[reported](err); !silent {
+			fmt.Fprintln(s.err, "nubridge:", err)
+		}
+		return exitCode(err)
+	}
+	return lifecycle.ExitDone
+}
+
+// leave is how kong's wish to exit, after --help, gets back here.
+type leave struct{}
+
+func left(parse func()) (out bool) {
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case leave:
+			out = true
+		default:
+			panic(r)
+		}
+	}()
+	parse()
+	return false
+}
+
+// reported is a failure whose text is printed already.
+type reported struct{ error }
+
+// Unwrap gives the failure.
+func (r reported) Unwrap() error { return r.error }
+
+// exitCode sorts a failure into the documented codes.
+func exitCode(err error) int {
+	if _, ok := errors.AsType[*config.Error](err); ok {
+		return lifecycle.ExitUsage
+	}
+	if _, ok := errors.AsType[usageError](err); ok {
+		return lifecycle.ExitUsage
+	}
+	if f, ok := errors.AsType[*fault.Error](err); ok {
+		return f.ExitCode()
+	}
+	return lifecycle.ExitFailed
+}
