@@ -37,6 +37,10 @@ type Object struct {
 	// InDoubt tells that what NuORDER holds is not known: a lost answer, a kill, a stock movement. Such an object is sent
 	// even when its body equals the last one.
 	InDoubt bool
+	// Known tells that the object is at NuORDER; children may refer to it.
+	Known bool
+	// doubtSeq is the count of foreign marks of doubt at the time of the lease; a settlement clears no later one.
+	doubtSeq int64
 	// RemoteID is NuORDER's _id, empty while the object is not known to exist there.
 	RemoteID string
 	// RemoteKey is brand_id, code or order number as sent; StoredKey as NuORDER returned it (it may fold case).
