@@ -1,0 +1,374 @@
+package nuorder
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"nubridge/internal/fault"
+)
+
+// The stable codes of failures of calls to NuORDER.
+const (
+	CodeBadRequest       = "bad_request"       // 400 and other refusals of this input
+	CodeUnauthorized     = "unauthorized"      // 401: pauses the whole client
+	CodeForbidden        = "forbidden"         // 402, 403, 451: pauses the endpoint class
+	CodeNotFound         = "not_found"         // 404, 410
+	CodeMethodRefused    = "method_refused"    // 405
+	CodeTimeout          = "request_timeout"   // 408
+	CodeConflict         = "conflict"          // 409, with the stored document's id if it was told
+	CodeTooLarge         = "too_large"         // 413, 414, 431
+	CodeEncodingRefused  = "encoding_refused"  // 406, 415
+	CodeUnprocessable    = "unprocessable"     // 422
+	CodeBusyObject       = "busy_object"       // 421, 423, 425
+	CodeTooManyRequests  = "too_many_requests" // 429
+	CodeServerError      = "server_error"      // 5xx
+	CodeUnavailable      = "unavailable"       // 503 with Retry-After
+	CodeRedirected       = "redirected"        // 3xx
+	CodeUnexpectedStatus = "unexpected_status" // a status that makes no sense here
+	CodeRowsRefused      = "rows_refused"      // an error inside a 200
+	CodeUnreadable       = "answer_unreadable" // a success whose body is missing, cut or no JSON
+	CodeAnswerTooLarge   = "answer_too_large"
+	CodeNoAnswer         = "no_answer"       // the connection broke or a deadline passed after the request left
+	CodeUnreachable      = "unreachable"     // the request never left
+	CodeTLS              = "tls_untrusted"   // the certificate is not to be trusted
+	CodeAddressRefused   = "address_refused" // our own guard refused the address
+	CodeCancelled        = "cancelled"
+	CodeDeadlineClose    = "deadline_too_close"
+	CodeBreakerOpen      = "breaker_open"
+	CodeQueueFull        = "queue_full"
+	CodeSigning          = "signing"
+)
+
+// AnswerError is what NuORDER said when it refused; it is the cause inside a fault.Error.
+type AnswerError struct {
+	// Call is verb and route, ids left out, such as POST /api/product/{id}.
+	Call   string
+	Status int
+	// Message is NuORDER's own text, cleaned of control characters and addresses and cut to 300 bytes. It is hostile input all the same.
+	Message string
+	// ConflictID is the _id of the stored document that a 409 named, empty if none.
+	ConflictID string
+	// RequestToken is NuORDER's own id of the request.
+	RequestToken string
+}
+
+// Error gives call, status and message.
+func (e *AnswerError) Error() string {
+	text := e.Call + ": status " + strconv.Itoa(e.Status)
+	if e.Message != "" {
+		text += ": " + strconv.Quote(e.Message)
+	}
+	if e.RequestToken != "" {
+		text += " (request token " + e.RequestToken + ")"
+	}
+	return text
+}
+
+// IsNotFound tells whether NuORDER does not know the object.
+func IsNotFound(err error) bool { return err != nil && fault.CodeOf(err) == CodeNotFound }
+
+// ConflictID gives the _id of the stored document that a 409 named, empty if there is none.
+func ConflictID(err error) string {
+	if a, ok := errors.AsType[*AnswerError](err); ok {
+		return a.ConflictID
+	}
+	return ""
+}
+
+// answer is one answer, read to its end or to where it broke.
+type answer struct {
+	status       int
+	header       http.Header
+	body         []byte
+	requestToken string
+	at           time.Time // our clock when the headers came
+	// readErr is why the body could not be read to its end, nil if it was.
+	readErr error
+	tooLong bool
+}
+
+// expect is what a call expects of a success.
+type expect struct {
+	// body tells that the success is worth nothing without a JSON body.
+	body bool
+	// notModified accepts 304 as done: a status that is already so.
+	notModified bool
+	// rows looks for refused rows inside a success.
+	rows bool
+}
+
+// remark is the part of any answer that tells of an error.
+type remark struct {
+	Code    any             `json:"code"`
+	Message any             `json:"message"`
+	Success any             `json:"success"`
+	Errors  json.RawMessage `json:"errors"`
+	Error   any             `json:"error"`
+	ID      any             `json:"_id"`
+	Field   any             `json:"field"`
+}
+
+// refused tells whether the remark says success: false.
+func (r remark) refused() bool {
+	return r.Success == false || r.Success == "false"
+}
+
+// status gives the status of {code, message} inside a success, zero if there is none. The code of a company is a text.
+func (r remark) status() int {
+	n, ok := r.Code.(json.Number)
+	code, err := strconv.Atoi(string(n))
+	if !ok || err != nil || code < 400 || code > 599 || firstText(r.Message) == "" {
+		return 0
+	}
+	return code
+}
+
+// classify decides what an answer means: nil is a success. It is the only place that looks at a status code.
+func classify(call string, write bool, want expect, a *answer, c Config) error {
+	e := classifyStatus(a.status, want, a, c)
+	switch {
+	case e != nil:
+	case a.status == http.StatusNotModified:
+		return nil
+	default:
+		e = classifySuccess(want, a, c)
+	}
+	if e == nil {
+		return nil
+	}
+	if cause, ok := errors.AsType[*AnswerError](e.Err); ok {
+		cause.Call, cause.RequestToken = call, a.requestToken
+	} else {
+		e.Err = fmt.Errorf("%s: status %d: %w", call, a.status, e.Err)
+	}
+	e.Ambiguous = e.Ambiguous && write
+	return e
+}
+
+// verdict is the meaning of a status that is a failure.
+type verdict struct {
+	kind      fault.Kind
+	code      string
+	ambiguous bool
+	hint      string
+}
+
+func statusVerdict(status int) verdict {
+	switch status {
+	case http.StatusUnauthorized:
+		return verdict{fault.Throttle, CodeUnauthorized, false, "check the token of this environment under Admin > API Management, and this machine's clock"}
+	case http.StatusPaymentRequired, http.StatusForbidden, http.StatusUnavailableForLegalReasons, http.StatusProxyAuthRequired, http.StatusNetworkAuthenticationRequired:
+		return verdict{fault.Throttle, CodeForbidden, false, "the portal refuses this kind of call; ask the portal's administrator which rights the API user has"}
+	case http.StatusNotFound, http.StatusGone:
+		return verdict{fault.Reject, CodeNotFound, false, ""}
+	case http.StatusMethodNotAllowed:
+		return verdict{fault.Reject, CodeMethodRefused, false, "the portal wants another verb here; see the dialect settings of this environment"}
+	case http.StatusRequestTimeout:
+		return verdict{fault.Retry, CodeTimeout, true, ""}
+	case http.StatusConflict:
+		return verdict{fault.Reject, CodeConflict, false, ""}
+	case http.StatusRequestEntityTooLarge, http.StatusRequestURITooLong, http.StatusRequestHeaderFieldsTooLarge:
+		return verdict{fault.Reject, CodeTooLarge, false, "the body is larger than the portal takes"}
+	case http.StatusNotAcceptable, http.StatusUnsupportedMediaType:
+		return verdict{fault.Reject, CodeEncodingRefused, false, "if gzip is on for this environment, switch it off"}
+	case http.StatusUnprocessableEntity:
+		return verdict{fault.Reject, CodeUnprocessable, false, ""}
+	case http.StatusMisdirectedRequest, http.StatusLocked, http.StatusTooEarly:
+		return verdict{fault.Retry, CodeBusyObject, true, ""}
+	case http.StatusTooManyRequests:
+		return verdict{fault.Throttle, CodeTooManyRequests, false, ""}
+	case http.StatusMovedPermanently, http.StatusPermanentRedirect:
+		return verdict{fault.Halt, CodeRedirected, false, "set the base URL of this environment to the host that the portal names; a signed request is never sent on"}
+	}
+	switch {
+	case status >= 500:
+		return verdict{fault.Retry, CodeServerError, true, ""}
+	case status >= 400:
+		return verdict{fault.Reject, CodeBadRequest, false, ""}
+	case status >= 300:
+		return verdict{fault.Throttle, CodeRedirected, false, "the portal answers with a redirect, which a signed request never follows; it may be under maintenance, or the base URL is not its own"}
+	default:
+		return verdict{fault.Retry, CodeUnexpectedStatus, true, ""}
+	}
+}
+
+// classifyStatus reads the status line; nil means that the status is a success.
+func classifyStatus(status int, want expect, a *answer, c Config) *fault.Error {
+	if status >= 200 && status < 300 || status == http.StatusNotModified && want.notModified {
+		return nil
+	}
+	if status == http.StatusNotModified {
+		return &fault.Error{Kind: fault.Retry, Code: CodeUnexpectedStatus, Err: &AnswerError{Status: status}}
+	}
+	v := statusVerdict(status)
+	e := &fault.Error{Kind: v.kind, Code: v.code, Ambiguous: v.ambiguous, Hint: v.hint, After: retryAfter(a, c.MaxRetryAfter)}
+	cause := &AnswerError{Status: status}
+	var r remark
+	if decode(a.body, &r) == nil {
+		cause.Message = clean(firstText(r.Message, r.Error))
+		e.Field = clean(firstText(r.Field))
+		if status == http.StatusConflict {
+			cause.ConflictID = objectID(r.ID)
+		}
+	} else {
+		cause.Message = clean(string(a.body))
+	}
+	e.Err = cause
+	switch {
+	case status == http.StatusServiceUnavailable && e.After > 0:
+		e.Kind, e.Code = fault.Throttle, CodeUnavailable
+	case v.code == CodeUnauthorized || v.code == CodeForbidden || v.code == CodeRedirected:
+		e.After = max(e.After, c.AuthPause)
+	}
+	if e.Kind == fault.Reject {
+		e.Rule = v.code
+	}
+	return e
+}
+
+// classifySuccess looks for failures inside a success.
+func classifySuccess(want expect, a *answer, c Config) *fault.Error {
+	unreadable := func(code, text string, cause error) *fault.Error {
+		if cause != nil {
+			return &fault.Error{Kind: fault.Retry, Code: code, Ambiguous: true, Err: fmt.Errorf("%s: %w", text, cause)}
+		}
+		return &fault.Error{Kind: fault.Retry, Code: code, Ambiguous: true, Err: errors.New(text)}
+	}
+	if a.tooLong {
+		return unreadable(CodeAnswerTooLarge, "the answer is longer than the cap", nil)
+	}
+	if a.readErr != nil {
+		return unreadable(CodeUnreadable, "the answer broke off", a.readErr)
+	}
+	body := bytes.TrimSpace(a.body)
+	if len(body) == 0 {
+		if want.body {
+			return unreadable(CodeUnreadable, "the answer is empty", nil)
+		}
+		return nil
+	}
+	if !json.Valid(body) {
+		return unreadable(CodeUnreadable, "the answer is no JSON", nil)
+	}
+	return errorInside(want, body, a, c)
+}
+
+// errorInside finds errors that hide in a success: {code, message}, success false, errors not empty, refused rows.
+func errorInside(want expect, body []byte, a *answer, c Config) *fault.Error {
+	if body[0] == '[' && want.rows {
+		var rows []json.RawMessage
+		if decode(body, &rows) != nil {
+			return nil
+		}
+		for i, raw := range rows {
+			var r remark
+			if decode(raw, &r) == nil && r.refused() {
+				return rowsRefused(fmt.Sprintf("[%d]", i), r, a.status)
+			}
+		}
+		return nil
+	}
+	var r remark
+	if body[0] != '{' || decode(body, &r) != nil {
+		return nil
+	}
+	if r.refused() {
+		return rowsRefused("", r, a.status)
+	}
+	// A stored document may have fields of these names; it has an _id too. A conflict names another document's _id.
+	stored := objectID(r.ID) != ""
+	if code := r.status(); code != 0 && (!stored || code == http.StatusConflict) {
+		return classifyStatus(code, expect{}, a, c)
+	}
+	if stored {
+		return nil
+	}
+	var refused []json.RawMessage
+	if decode(r.Errors, &refused) == nil && len(refused) > 0 {
+		var first remark
+		if decode(refused[0], &first) != nil {
+			first.Message = string(refused[0])
+		}
+		return rowsRefused(fmt.Sprintf("errors (%d)", len(refused)), first, a.status)
+	}
+	return nil
+}
+
+func rowsRefused(field string, r remark, status int) *fault.Error {
+	if f := firstText(r.Field); f != "" {
+		field = clean(f)
+	}
+	return &fault.Error{
+		Kind: fault.Reject, Code: CodeRowsRefused, Ambiguous: true, Field: field, Rule: CodeRowsRefused,
+		Hint: "NuORDER took the call and refused part of it; correct the named row in the OMS",
+		Err:  &AnswerError{Status: status, Message: clean(firstText(r.Message, r.Error))},
+	}
+}
+
+// decode reads JSON without turning numbers into floats.
+func decode(raw []byte, v any) error {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	return d.Decode(v)
+}
+
+func firstText(values ...any) string {
+	for _, v := range values {
+		switch t := v.(type) {
+		case string:
+			if t != "" {
+				return t
+			}
+		case map[string]any:
+			if s := firstText(t["message"], t["error"]); s != "" {
+				return s
+			}
+		case []any:
+			if s := firstText(t...); s != "" {
+				return s
+			}
+		}
+	}
+	return ""
+}
+
+// objectID gives v if it looks like an _id: 24 hexadecimal digits.
+func objectID(v any) string {
+	s, _ := v.(string)
+	if len(s) != 24 || strings.Trim(s, "0123456789abcdefABCDEF") != "" {
+		return ""
+	}
+	return s
+}
+
+// retryAfter reads how long the portal asks to wait: seconds, or a date that is compared with the portal's own clock.
+func retryAfter(a *answer, most time.Duration) time.Duration {
+	text := strings.TrimSpace(a.header.Get("Retry-After"))
+	if text == "" {
+		return 0
+	}
+	if seconds, err := strconv.ParseFloat(text, 64); err == nil {
+		if !(seconds >= 0) { // also not a number
+			return 0
+		}
+		if seconds > most.Seconds() {
+			return most
+		}
+		return time.Duration(seconds * float64(time.Second))
+	}
+	at, err := http.ParseTime(text)
+	if err != nil {
+		return 0
+	}
+	from := a.at
+	if date, err := http.ParseTime(a.header.Get("Date")); err == nil {
+		from = date
+	}
+	return min(max(0, at.Sub(from)), most)
+}

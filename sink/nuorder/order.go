@@ -1,0 +1,248 @@
+package nuorder
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"nubridge/internal/fault"
+)
+
+// Status is the status of an order at NuORDER.
+type Status string
+
+// The statuses.
+const (
+	Draft     Status = "draft"
+	Review    Status = "review"
+	Pending   Status = "pending"
+	Approved  Status = "approved"
+	Processed Status = "processed"
+	Shipped   Status = "shipped"
+	Cancelled Status = "cancelled"
+)
+
+// Known tells whether the status is one of NuORDER's. The portal answers an unknown word with an empty list, not with an error.
+func (s Status) Known() bool {
+	switch s {
+	case Draft, Review, Pending, Approved, Processed, Shipped, Cancelled:
+		return true
+	}
+	return false
+}
+
+// Order is an order as the portal stores it; what the view does not name stays in Raw.
+type Order struct {
+	ID          Text            `json:"_id"`
+	OrderNumber Text            `json:"order_number"`
+	ExternalID  Text            `json:"external_id"`
+	Status      Text            `json:"status"`
+	Retailer    Retailer        `json:"retailer"`
+	Lines       []Line          `json:"line_items"`
+	CreatedOn   Text            `json:"created_on"`
+	ModifiedOn  Text            `json:"modified_on"`
+	Shipments   []Shipment      `json:"shipments"`
+	Raw         json.RawMessage `json:"-"`
+}
+
+// Retailer is who ordered.
+type Retailer struct {
+	ID   Text `json:"_id"`
+	Code Text `json:"retailer_code"`
+}
+
+// Line is one line of an order: one product, several sizes.
+type Line struct {
+	Product   LineProduct `json:"product"`
+	Sizes     []LineSize  `json:"sizes"`
+	Warehouse Text        `json:"warehouse"`
+	Prebook   bool        `json:"prebook"`
+	ShipStart Text        `json:"ship_start"`
+	ShipEnd   Text        `json:"ship_end"`
+}
+
+// LineProduct names the product of a line.
+type LineProduct struct {
+	ID          Text `json:"_id"`
+	BrandID     Text `json:"brand_id"`
+	StyleNumber Text `json:"style_number"`
+	Season      Text `json:"season"`
+	Color       Text `json:"color"`
+}
+
+// LineSize is one size of a line.
+type LineSize struct {
+	Size     Text `json:"size"`
+	UPC      Text `json:"upc"`
+	Quantity Text `json:"quantity"`
+	Price    Text `json:"price"`
+}
+
+// Shipment is one shipment inside an order. The public facts know no endpoint of its own: an order is updated with all of its
+// shipments, never with a part of them.
+type Shipment struct {
+	Type            Text           `json:"type"`
+	TrackingNumbers []Text         `json:"tracking_numbers"`
+	Status          Text           `json:"status"`
+	ShipmentDate    Text           `json:"shipment_date"`
+	Lines           []ShipmentLine `json:"line_items"`
+}
+
+// ShipmentLine is what one shipment holds of one product.
+type ShipmentLine struct {
+	BrandID     Text       `json:"brand_id"`
+	Season      Text       `json:"season"`
+	StyleNumber Text       `json:"style_number"`
+	Color       Text       `json:"color"`
+	Sizes       []LineSize `json:"sizes"`
+}
+
+// UnmarshalJSON reads the view and keeps the whole.
+func (o *Order) UnmarshalJSON(raw []byte) error {
+	type view Order
+	if err := decode(raw, (*view)(o)); err != nil {
+		return err
+	}
+	o.Raw = append(json.RawMessage(nil), raw...)
+	return nil
+}
+
+// OrderIDs lists the _ids of all orders in a status. Poll by status and never by modification time, which a status change does
+// not move.
+func (c *Client) OrderIDs(ctx context.Context, s Status) ([]string, error) {
+	if !s.Known() {
+		return nil, unknownStatus(s)
+	}
+	r := func(query url.Values) *request {
+		return &request{class: ClassOrderReads, method: http.MethodGet, route: "orders/{status}/list", args: []string{string(s)}, query: query, list: true}
+	}
+	size := c.config.Dialect.PageSize
+	if size == 0 {
+		return c.ids(ctx, r(nil))
+	}
+	return c.pages(ctx, size, r)
+}
+
+// pages reads a list page by page until a page brings nothing new; a portal that ignores the page size answers all at once.
+func (c *Client) pages(ctx context.Context, size int, next func(url.Values) *request) ([]string, error) {
+	var all []string
+	seen := make(map[string]bool)
+	query := url.Values{"__limit": {strconv.Itoa(size)}}
+	for {
+		page, err := c.ids(ctx, next(query))
+		if err != nil {
+			return nil, err
+		}
+		news := 0
+		for _, id := range page {
+			if !seen[id] {
+				seen[id] = true
+				all = append(all, id)
+				news++
+			}
+		}
+		if news == 0 || len(page) != size {
+			return all, nil
+		}
+		query.Set("__last_id", page[len(page)-1])
+	}
+}
+
+// OrdersDetail reads all orders in a status in full. For statuses that grow without bound use OrderIDs.
+func (c *Client) OrdersDetail(ctx context.Context, s Status) ([]Order, error) {
+	if !s.Known() {
+		return nil, unknownStatus(s)
+	}
+	var os []Order
+	err := c.fetch(ctx, &request{class: ClassOrderReads, method: http.MethodGet, route: "orders/{status}/detail", args: []string{string(s)}, list: true}, &os)
+	return os, err
+}
+
+// OrderIDsBetween lists the _ids of orders of any status in a range of days. It needs the signature rfc5849.
+func (c *Client) OrderIDsBetween(ctx context.Context, from, to time.Time) ([]string, error) {
+	query := url.Values{"start_date": {from.UTC().Format(time.DateOnly)}, "end_date": {to.UTC().Format(time.DateOnly)}}
+	return c.ids(ctx, &request{class: ClassOrderReads, method: http.MethodGet, route: "orders/list", query: query, list: true})
+}
+
+// Order reads one order by _id.
+func (c *Client) Order(ctx context.Context, id string) (Order, error) {
+	var o Order
+	err := c.fetch(ctx, &request{class: ClassOrderReads, method: http.MethodGet, route: "order/{id}", args: []string{id}}, &o)
+	return o, err
+}
+
+// OrderByNumber reads one order by its number, which changes when the OMS number replaces it: the old one is not found then.
+func (c *Client) OrderByNumber(ctx context.Context, number string) (Order, error) {
+	var o Order
+	err := c.fetch(ctx, &request{class: ClassOrderReads, method: http.MethodGet, route: "order/number/{number}", args: []string{number}}, &o)
+	return o, err
+}
+
+// CreateOrder creates an order. After an ambiguous end it is never repeated here: look for its number first.
+func (c *Client) CreateOrder(ctx context.Context, body json.RawMessage) (Order, error) {
+	var o Order
+	err := c.fetch(ctx, &request{class: ClassOrderWrites, method: http.MethodPut, route: "order/new", body: body, once: true}, &o)
+	return o, err
+}
+
+// UpdateOrder replaces what the body names of the order with this _id; arrays are replaced whole.
+func (c *Client) UpdateOrder(ctx context.Context, id string, body json.RawMessage) (Order, error) {
+	var o Order
+	err := c.fetch(ctx, &request{class: ClassOrderWrites, method: c.config.Dialect.UpdateVerb, route: "order/{id}", args: []string{id}, body: body}, &o)
+	return o, err
+}
+
+// UpdateOrderByNumber does the same by number. If the body changes the number, a repeat after a lost answer is not found under the
+// old one: it is not repeated here, resolve it by _id.
+func (c *Client) UpdateOrderByNumber(ctx context.Context, number string, body json.RawMessage) (Order, error) {
+	var o Order
+	err := c.fetch(ctx, &request{class: ClassOrderWrites, method: c.config.Dialect.UpdateVerb, route: "order/number/{number}", args: []string{number}, body: body, once: true}, &o)
+	return o, err
+}
+
+// SetOrderStatus sets the status of the order with this _id. Changed is false if it was so already.
+func (c *Client) SetOrderStatus(ctx context.Context, id string, s Status) (changed bool, err error) {
+	return c.setStatus(ctx, "order/{id}", id, s)
+}
+
+// SetOrderStatusByNumber does the same by number.
+func (c *Client) SetOrderStatusByNumber(ctx context.Context, number string, s Status) (changed bool, err error) {
+	return c.setStatus(ctx, "order/number/{number}", number, s)
+}
+
+func (c *Client) setStatus(ctx context.Context, route, id string, s Status) (bool, error) {
+	if !s.Known() {
+		return false, unknownStatus(s)
+	}
+	d := c.config.Dialect
+	r := &request{class: ClassOrderWrites, method: d.StatusVerb, want: expect{notModified: true}}
+	if d.StatusInBody {
+		r.route, r.args = route+"/status", []string{id}
+		r.body = []byte(`{"status":"` + strings.ToUpper(string(s)) + `"}`)
+	} else {
+		word := string(s)
+		if w := d.StatusWords[s]; w != "" {
+			word = w
+		}
+		r.route, r.args = route+"/{status}", []string{id, word}
+	}
+	a, err := c.do(ctx, r)
+	if err != nil {
+		return false, err
+	}
+	return a.status != http.StatusNotModified, nil
+}
+
+// SetOrderField sets one field of the order with this _id; external_id is the one that portals are known to allow.
+func (c *Client) SetOrderField(ctx context.Context, id, field, value string) error {
+	_, err := c.do(ctx, &request{class: ClassOrderWrites, method: http.MethodPost, route: "order/{id}/set/{field}/{value}", args: []string{id, field, value}, want: expect{notModified: true}})
+	return err
+}
+
+func unknownStatus(s Status) error {
+	return fault.New(fault.Reject, CodeBadRequest, "%q is no status of an order at NuORDER", clean(string(s)))
+}
