@@ -4,7 +4,9 @@ create table order_pollers (
     environment text primary key,
     fence       bigint not null default 0, -- rises by one with each owner
     owner       text not null default '',
-    taken_at    timestamptz not null default now()
+    taken_at    timestamptz not null default now(),
+    asked_at    timestamptz, -- a poll was asked for by another process
+    polled_at   timestamptz -- the last poll that read all lists began then
 );
 
 create table order_intents (
@@ -26,6 +28,7 @@ create table order_intents (
     code           text not null default '', -- why it stands where it stands
     reason         text not null default '',
     failures       integer not null default 0, -- in a row, for the back-off
+    listed         boolean not null default false, -- a status list shows it again
     due_at         timestamptz, -- when the poller looks again; null when nothing is to be done
     lost_at        timestamptz, -- when an answer was lost
     settle_until   timestamptz, -- a search before this moment proves nothing

@@ -65,6 +65,8 @@ type Intent struct {
 	Due time.Time
 	// Lost is when an answer was lost; a search before Settle proves nothing.
 	Lost, Settle time.Time
+	// Listed tells that a status list shows an order again that was past it.
+	Listed bool
 	// Trace is the W3C traceparent of the whole way.
 	Trace               string
 	SeenAt, At, Created time.Time
@@ -88,7 +90,7 @@ func NewIntents(pool *pgxpool.Pool) *Intents { return &Intents{pool: pool} }
 
 const intentColumns = `environment, nuorder_id, state, version, owner, fence, attempts, searches, order_number, oms_number,
 	body_hash, order_body, changed_body, coalesce(changed_at, 'epoch'), code, reason, failures, coalesce(due_at, 'epoch'),
-	coalesce(lost_at, 'epoch'), coalesce(settle_until, 'epoch'), trace, seen_at, state_at, coalesce(created_at, 'epoch'),
+	coalesce(lost_at, 'epoch'), coalesce(settle_until, 'epoch'), listed, trace, seen_at, state_at, coalesce(created_at, 'epoch'),
 	clock_timestamp()`
 
 // intentRow reads the columns of intentColumns.
@@ -96,7 +98,7 @@ func intentRow(row pgx.CollectableRow) (*Intent, error) {
 	var i Intent
 	err := row.Scan(&i.Environment, &i.NuORDERID, &i.State, &i.Version, &i.Owner, &i.Fence, &i.Attempts, &i.Searches, &i.Number,
 		&i.OMSNumber, &i.BodyHash, &i.Order, &i.Changed, &i.ChangedAt, &i.Code, &i.Reason, &i.Failures, &i.Due, &i.Lost,
-		&i.Settle, &i.Trace, &i.SeenAt, &i.At, &i.Created, &i.Now)
+		&i.Settle, &i.Listed, &i.Trace, &i.SeenAt, &i.At, &i.Created, &i.Now)
 	if err != nil {
 		return nil, err
 	}

@@ -48,7 +48,7 @@ func (l *Intents) Move(ctx context.Context, i *Intent, m Move) (*Intent, error) 
 			state = case when $4 = '' then state else $4 end,
 			state_at = case when $4 in ('', state) then state_at else clock_timestamp() end,
 			created_at = case when $4 = 'CREATED' then coalesce(created_at, clock_timestamp()) else created_at end,
-			version = version + 1,
+			version = version + 1, listed = false,
 			owner = case when $6::bigint = 0 then owner else $5 end,
 			fence = case when $6::bigint = 0 then fence else $6 end,
 			attempts = coalesce($7, attempts), searches = coalesce($8, searches), failures = coalesce($9, failures),
@@ -120,7 +120,7 @@ func (l *Intents) See(ctx context.Context, environment string, fence int64, owne
 		insert into order_intent_steps (environment, nuorder_id, step, state, trace, owner, fence)
 		select $1, nuorder_id, 'seen', 'SEEN', trace, $5, $4 from fresh
 	), again as (
-		update order_intents set due_at = clock_timestamp(), version = version + 1
+		update order_intents set due_at = clock_timestamp(), listed = true, version = version + 1
 		where environment = $1 and nuorder_id in (select id from listed)
 			and state in ('WITHDRAWN', 'MARKED', 'NUMBERED') and changed_at is null
 			and (due_at is null or due_at > clock_timestamp())
@@ -199,6 +199,31 @@ func (l *Intents) Double(ctx context.Context, i *Intent, number, by string) erro
 	from fresh`, i.Environment, i.NuORDERID, number, by, string(i.State), i.OMSNumber, i.Trace)
 	if err != nil {
 		return intentErr("record a doubled order", err)
+	}
+	return nil
+}
+
+// Defer moves only the moment at which the poller looks again; the history does not grow.
+func (l *Intents) Defer(ctx context.Context, i *Intent, fence int64, wait time.Duration, failures int) error {
+	_, err := l.pool.Exec(ctx, `update order_intents set due_at = clock_timestamp() + make_interval(secs => $4), failures = $5,
+			version = version + 1, listed = false
+		where environment = $1 and nuorder_id = $2 and version = $3
+			and exists (select from order_pollers p where p.environment = $1 and p.fence = $6)`,
+		i.Environment, i.NuORDERID, i.Version, wait.Seconds(), failures, fence)
+	if err != nil {
+		return intentErr("defer an order", err)
+	}
+	return nil
+}
+
+// Rest takes the row off the list of what is due; the history does not grow.
+func (l *Intents) Rest(ctx context.Context, i *Intent, fence int64) error {
+	_, err := l.pool.Exec(ctx, `update order_intents set due_at = null, failures = 0, listed = false, version = version + 1
+		where environment = $1 and nuorder_id = $2 and version = $3
+			and exists (select from order_pollers p where p.environment = $1 and p.fence = $4)`,
+		i.Environment, i.NuORDERID, i.Version, fence)
+	if err != nil {
+		return intentErr("rest an order", err)
 	}
 	return nil
 }
