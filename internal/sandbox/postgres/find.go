@@ -124,9 +124,8 @@ func inspect(ctx context.Context, bin string) (install, error) {
 // parseVersion reads what postgres --version prints, such as "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)".
 func parseVersion(text string) (version string, major int, err error) {
 	for word := range strings.FieldsSeq(text) {
-		digits, _, _ := strings.Cut(word, ".")
-		digits = strings.TrimRight(digits, "abcdefghijklmnopqrstuvwxyz") // 18beta1, 19devel
-		if major, err = strconv.Atoi(digits); err == nil && major > 0 {
+		rest := strings.TrimLeft(word, "0123456789") // 15.18, 18beta1, 19devel
+		if major, err = strconv.Atoi(strings.TrimSuffix(word, rest)); err == nil && major > 0 {
 			return word, major, nil
 		}
 	}
