@@ -131,6 +131,7 @@ func (c *Client) attempt(ctx context.Context, r *request, try int) (*answer, err
 		failure = fault.New(fault.Retry, CodeDeadlineClose, "%s: not sent, the deadline is too close", r.name())
 		return nil, failure
 	}
+	countAttempt(ctx)
 	ctx, span := c.tracer.Start(ctx, r.name(), trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(
 		attribute.String("http.request.method", r.method),
 		attribute.String("url.template", "/api/"+r.route),

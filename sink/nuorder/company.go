@@ -80,14 +80,15 @@ func (c *Client) CompanyByCode(ctx context.Context, code string) (Company, error
 
 // CompanyCodes lists the codes of all companies.
 func (c *Client) CompanyCodes(ctx context.Context) ([]string, error) {
-	return c.ids(ctx, &request{class: ClassCompanies, method: http.MethodGet, route: "companies/codes/list", list: true})
+	var codes []string
+	err := c.fetch(ctx, &request{class: ClassCompanies, method: http.MethodGet, route: "companies/codes/list", list: true}, &codes)
+	return codes, err
 }
 
 // CompaniesModifiedAfter reads all companies modified after a day; the portal's clock counts in UTC.
 func (c *Client) CompaniesModifiedAfter(ctx context.Context, day time.Time) ([]Company, error) {
-	var ps []Company
-	err := c.fetch(ctx, &request{class: ClassCompanies, method: http.MethodGet, route: "companies/modified/after/{mm}/{dd}/{yyyy}", args: dayParts(day), list: true}, &ps)
-	return ps, err
+	r := &request{class: ClassCompanies, method: http.MethodGet, route: "companies/modified/after/{mm}/{dd}/{yyyy}", args: dayParts(day), list: true}
+	return pages(ctx, c, r, func(p *Company) string { return string(p.ID) })
 }
 
 // AddBuyer adds a buyer to the company with this code. One client's author reports that portals may refuse this and want it done

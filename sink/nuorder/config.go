@@ -128,8 +128,15 @@ type Dialect struct {
 	DateLayouts []string
 	// BulkRows caps the rows of one bulk call; default 100.
 	BulkRows int
-	// PageSize asks for lists in pages of this size by __limit and __last_id; zero asks for the whole list. Needs rfc5849.
+	// PageSize asks for lists in pages of this size by __limit and __last_id; default 500 with rfc5849. Below zero, and always with
+	// the older form, which cannot sign a query, a list is asked for whole.
 	PageSize int
+	// BareNumberPath updates an order by number at /order/{number} instead of /order/number/{number}.
+	BareNumberPath bool
+	// OwnShipments writes shipments by /order/{id}/shipments instead of inside the order.
+	OwnShipments bool
+	// PlainApplicationName leaves application_name out of the standard signature of the handshake.
+	PlainApplicationName bool
 	// BareHeader leaves the values of the legacy Authorization header unquoted, as clients before 2026 did.
 	BareHeader bool
 }
@@ -167,6 +174,9 @@ func (c Config) withDefaults() Config {
 	set(&c.Dialect.StatusVerb, http.MethodPost)
 	set(&c.Dialect.UpdateVerb, http.MethodPost)
 	set(&c.Dialect.BulkRows, 100)
+	if c.Signature == RFC5849 {
+		set(&c.Dialect.PageSize, 500)
+	}
 	if len(c.Dialect.DateLayouts) == 0 {
 		c.Dialect.DateLayouts = []string{"01/02/2006", time.DateOnly}
 	}
@@ -213,8 +223,8 @@ func (c Config) validate() error {
 	for _, v := range []string{c.Dialect.StatusVerb, c.Dialect.UpdateVerb} {
 		rule(v == http.MethodPost || v == http.MethodPut, "verb must be POST or PUT, not %q", v)
 	}
-	rule(c.Dialect.PageSize == 0 || c.Signature == RFC5849, "page size needs the signature %s, since the older form cannot sign a query", RFC5849)
-	rule(c.Dialect.PageSize >= 0 && c.Dialect.PageSize <= 500, "page size must be at most 500")
+	rule(c.Dialect.PageSize <= 0 || c.Signature == RFC5849, "page size needs the signature %s, since the older form cannot sign a query", RFC5849)
+	rule(c.Dialect.PageSize <= 500, "page size must be at most 500")
 	if c.Network.Proxy != "" {
 		p, err := url.Parse(c.Network.Proxy)
 		rule(err == nil && p.Host != "", "proxy must be a URL, such as http://proxy.example:3128")

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -82,8 +81,7 @@ type LineSize struct {
 	Price    Text `json:"price"`
 }
 
-// Shipment is one shipment inside an order. The public facts know no endpoint of its own: an order is updated with all of its
-// shipments, never with a part of them.
+// Shipment is one shipment inside an order. An order is updated with all of its shipments, never with a part of them.
 type Shipment struct {
 	Type            Text           `json:"type"`
 	TrackingNumbers []Text         `json:"tracking_numbers"`
@@ -117,39 +115,7 @@ func (c *Client) OrderIDs(ctx context.Context, s Status) ([]string, error) {
 	if !s.Known() {
 		return nil, unknownStatus(s)
 	}
-	r := func(query url.Values) *request {
-		return &request{class: ClassOrderReads, method: http.MethodGet, route: "orders/{status}/list", args: []string{string(s)}, query: query, list: true}
-	}
-	size := c.config.Dialect.PageSize
-	if size == 0 {
-		return c.ids(ctx, r(nil))
-	}
-	return c.pages(ctx, size, r)
-}
-
-// pages reads a list page by page until a page brings nothing new; a portal that ignores the page size answers all at once.
-func (c *Client) pages(ctx context.Context, size int, next func(url.Values) *request) ([]string, error) {
-	var all []string
-	seen := make(map[string]bool)
-	query := url.Values{"__limit": {strconv.Itoa(size)}}
-	for {
-		page, err := c.ids(ctx, next(query))
-		if err != nil {
-			return nil, err
-		}
-		news := 0
-		for _, id := range page {
-			if !seen[id] {
-				seen[id] = true
-				all = append(all, id)
-				news++
-			}
-		}
-		if news == 0 || len(page) != size {
-			return all, nil
-		}
-		query.Set("__last_id", page[len(page)-1])
-	}
+	return c.ids(ctx, &request{class: ClassOrderReads, method: http.MethodGet, route: "orders/{status}/list", args: []string{string(s)}, list: true})
 }
 
 // OrdersDetail reads all orders in a status in full. For statuses that grow without bound use OrderIDs.
@@ -157,9 +123,8 @@ func (c *Client) OrdersDetail(ctx context.Context, s Status) ([]Order, error) {
 	if !s.Known() {
 		return nil, unknownStatus(s)
 	}
-	var os []Order
-	err := c.fetch(ctx, &request{class: ClassOrderReads, method: http.MethodGet, route: "orders/{status}/detail", args: []string{string(s)}, list: true}, &os)
-	return os, err
+	r := &request{class: ClassOrderReads, method: http.MethodGet, route: "orders/{status}/detail", args: []string{string(s)}, list: true}
+	return pages(ctx, c, r, func(o *Order) string { return string(o.ID) })
 }
 
 // OrderIDsBetween lists the _ids of orders of any status in a range of days. It needs the signature rfc5849.
@@ -200,8 +165,24 @@ func (c *Client) UpdateOrder(ctx context.Context, id string, body json.RawMessag
 // old one: it is not repeated here, resolve it by _id.
 func (c *Client) UpdateOrderByNumber(ctx context.Context, number string, body json.RawMessage) (Order, error) {
 	var o Order
-	err := c.fetch(ctx, &request{class: ClassOrderWrites, method: c.config.Dialect.UpdateVerb, route: "order/number/{number}", args: []string{number}, body: body, once: true}, &o)
+	route := "order/number/{number}"
+	if c.config.Dialect.BareNumberPath {
+		route = "order/{number}"
+	}
+	err := c.fetch(ctx, &request{class: ClassOrderWrites, method: c.config.Dialect.UpdateVerb, route: route, args: []string{number}, body: body, once: true}, &o)
 	return o, err
+}
+
+// SetShipments replaces all shipments of the order with this _id: inside an order update, or by a call of their own where the
+// dialect says so. The body is an array.
+func (c *Client) SetShipments(ctx context.Context, id string, shipments json.RawMessage) error {
+	body := append(append([]byte(`{"shipments":`), shipments...), '}')
+	r := &request{class: ClassOrderWrites, method: c.config.Dialect.UpdateVerb, route: "order/{id}", args: []string{id}, body: body}
+	if c.config.Dialect.OwnShipments {
+		r.route += "/shipments"
+	}
+	_, err := c.do(ctx, r)
+	return err
 }
 
 // SetOrderStatus sets the status of the order with this _id. Changed is false if it was so already.

@@ -108,26 +108,12 @@ func (c *Client) ProductIDs(ctx context.Context, season string) ([]string, error
 
 // ProductsModifiedAfter reads all products modified after a day; the portal's clock counts in UTC.
 func (c *Client) ProductsModifiedAfter(ctx context.Context, day time.Time) ([]Product, error) {
-	var ps []Product
-	err := c.fetch(ctx, &request{class: ClassProducts, method: http.MethodGet, route: "products/modified/after/{mm}/{dd}/{yyyy}", args: dayParts(day), list: true}, &ps)
-	return ps, err
+	r := &request{class: ClassProducts, method: http.MethodGet, route: "products/modified/after/{mm}/{dd}/{yyyy}", args: dayParts(day), list: true}
+	return pages(ctx, c, r, func(p *Product) string { return string(p.ID) })
 }
 
 // dayParts are month, day and year without leading zeros, as the portal's date filters want them.
 func dayParts(day time.Time) []string {
 	y, m, d := day.UTC().Date()
 	return []string{fmt.Sprint(int(m)), fmt.Sprint(d), fmt.Sprint(y)}
-}
-
-// ids reads a bare array of ids.
-func (c *Client) ids(ctx context.Context, r *request) ([]string, error) {
-	var texts []Text
-	if err := c.fetch(ctx, r, &texts); err != nil {
-		return nil, err
-	}
-	ids := make([]string, len(texts))
-	for i, t := range texts {
-		ids[i] = string(t)
-	}
-	return ids, nil
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strconv"
 )
 
 // Replenishment is one row of the v3.0 stock: one size in one warehouse in one period.
@@ -76,11 +77,18 @@ func DiffReplenishments(have, want []Replenishment) []Replenishment {
 		}
 		rows = append(rows, gone)
 	}
+	return sorted(rows)
+}
+
+// sorted orders rows by warehouse, so that the bulks of one warehouse are as large as they may be.
+func sorted(rows []Replenishment) []Replenishment {
 	slices.SortStableFunc(rows, func(a, b Replenishment) int {
 		return cmp.Or(cmp.Compare(a.WarehouseID, b.WarehouseID), cmp.Compare(a.SKUID, b.SKUID), cmp.Compare(a.PeriodStart, b.PeriodStart), cmp.Compare(a.DisplayName, b.DisplayName))
 	})
 	return rows
 }
+
+func number(n int64) json.Number { return json.Number(strconv.FormatInt(n, 10)) }
 
 // PutReplenishments creates or updates rows, warehouse by warehouse, in bulks of the dialect's size. It tells the number of calls
 // made; a failure in the middle leaves the bulks before it written, which a repeat does again without harm.

@@ -43,7 +43,7 @@ func newSigner(c Config) signer {
 	if c.Signature == Legacy {
 		return legacySigner{bare: c.Dialect.BareHeader}
 	}
-	return standardSigner{}
+	return standardSigner{plainName: c.Dialect.PlainApplicationName}
 }
 
 // oauthParams are the parameters of one attempt, in the order of NuORDER's own sample.
@@ -70,12 +70,15 @@ func nonce() string { return rand.Text()[:16] }
 
 // standardSigner signs by RFC 5849. The digest is the library's; the base string is ours, because the library's drops repeated
 // query parameters and takes no clock.
-type standardSigner struct{}
+type standardSigner struct {
+	plainName bool
+}
 
-func (standardSigner) sign(r *http.Request, c Credentials, extra handshakeParams, at time.Time) error {
+func (s standardSigner) sign(r *http.Request, c Credentials, extra handshakeParams, at time.Time) error {
 	params := oauthParams(c, extra, at)
-	if extra.application != "" {
-		params = append(params, [2]string{"application_name", extra.application}) // every parameter of the header is signed here
+	name := [2]string{"application_name", extra.application}
+	if extra.application != "" && !s.plainName {
+		params = append(params, name) // the standard signs every parameter of the header
 	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -88,6 +91,9 @@ func (standardSigner) sign(r *http.Request, c Credentials, extra handshakeParams
 		return fmt.Errorf("sign: %w", err)
 	}
 	params = append(params, [2]string{"oauth_signature", signature})
+	if extra.application != "" && s.plainName {
+		params = append(params, name)
+	}
 	parts := make([]string, len(params))
 	for i, p := range params {
 		parts[i] = oauth1.PercentEncode(p[0]) + `="` + oauth1.PercentEncode(p[1]) + `"`

@@ -1,0 +1,198 @@
+package nuorder
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+
+	"nubridge/internal/fault"
+	"nubridge/internal/ledger"
+	"nubridge/mapper"
+	"nubridge/sink"
+)
+
+// Deliver makes the product equal to its body. A product that is not selected any more is archived from the last body.
+func (r *Products) Deliver(ctx context.Context, w sink.Work) (sink.Delivery, error) {
+	ctx, t, cancel := begin(ctx, r.client, w)
+	defer cancel()
+	if w.Body.Filtered {
+		return r.archive(ctx, t)
+	}
+	body, err := t.restored(map[string]any{"archived": false, "active": true})
+	if err != nil {
+		return t.end("", err)
+	}
+	recreated := false
+	var p Product
+	if t.object.RemoteID != "" {
+		p, err = r.client.UpdateProduct(ctx, t.object.RemoteID, body)
+		if IsNotFound(err) {
+			recreated = true
+			t.gone()
+		}
+	}
+	if t.object.RemoteID == "" {
+		p, err = r.create(ctx, t, body)
+	}
+	if err != nil {
+		return t.end("", err)
+	}
+	t.learn(&p)
+	t.object.RemoteKey = w.Body.RemoteKey
+	delete(t.object.Identity, identityArchived)
+	t.sent(w.Body.JSON)
+	if recreated {
+		// A new product has no stock, which NuORDER takes for no limit on orders.
+		if err := r.objects.Doubt(ctx, w.Environment, mapper.Inventory, []mapper.Key{w.Body.Key}, reasonProductRecreated); err != nil {
+			return t.end("", err)
+		}
+	}
+	return t.end(ledger.Delivered, nil)
+}
+
+// create makes the product known. A conflict that names a stored product is an answer, not an end: if that one is ours, it is
+// updated.
+func (r *Products) create(ctx context.Context, t *turn, body []byte) (Product, error) {
+	p, err := r.client.UpsertProduct(ctx, body)
+	id := ConflictID(err)
+	if id == "" {
+		if err == nil && p.ID == "" {
+			return p, unreadable("the portal's answer holds no _id of the product")
+		}
+		return p, err
+	}
+	stored, readErr := r.client.Product(ctx, id)
+	if readErr != nil {
+		return p, readErr
+	}
+	if stored.BrandID != "" && !Same(string(stored.BrandID), t.work.Body.RemoteKey) {
+		return p, conflictWith(err, "style_number", "another product at NuORDER has this style, season and colour under another brand_id; archive one of the two or give them different colours")
+	}
+	return r.client.UpdateProduct(ctx, id, body)
+}
+
+func unreadable(text string) error {
+	e := fault.New(fault.Retry, CodeUnreadable, "%s", text)
+	e.Ambiguous = true
+	return e
+}
+
+// conflictWith explains a conflict to the OMS administrator.
+func conflictWith(err error, field, hint string) error {
+	return &fault.Error{Kind: fault.Reject, Code: CodeConflict, Field: field, Rule: "unique", Hint: hint, Err: err}
+}
+
+// archive takes the product out of the shop window. One that NuORDER does not know is filtered already.
+func (r *Products) archive(ctx context.Context, t *turn) (sink.Delivery, error) {
+	if t.object.RemoteID == "" {
+		return t.end(ledger.Filtered, nil)
+	}
+	body := t.last()
+	if len(body) == 0 {
+		stored, err := r.client.Product(ctx, t.object.RemoteID)
+		if IsNotFound(err) {
+			t.gone()
+			return t.end(ledger.Filtered, nil)
+		}
+		if err != nil {
+			return t.end("", err)
+		}
+		if body, err = writable(stored.Raw); err != nil {
+			return t.end("", err)
+		}
+	}
+	body, err := with(body, map[string]any{"archived": true, "active": false})
+	if err != nil {
+		return t.end("", err)
+	}
+	p, err := r.client.UpdateProduct(ctx, t.object.RemoteID, body)
+	if IsNotFound(err) {
+		t.gone()
+		return t.end(ledger.Filtered, nil)
+	}
+	if err != nil {
+		return t.end("", err)
+	}
+	t.learn(&p)
+	t.object.Identity[identityArchived] = "true"
+	t.sent(body)
+	return t.end(ledger.Delivered, nil)
+}
+
+// learn keeps what the portal told of a product: ids of itself, its sizes and its warehouses, and the brand_id as stored.
+func (t *turn) learn(p *Product) {
+	if p.ID != "" {
+		t.object.RemoteID = string(p.ID)
+	}
+	if p.BrandID != "" {
+		t.object.StoredKey = string(p.BrandID)
+	}
+	if len(p.Sizes)+len(p.SizeIDs) > 0 {
+		for k := range t.object.Identity {
+			if strings.HasPrefix(k, identitySize) {
+				delete(t.object.Identity, k)
+			}
+		}
+	}
+	for _, list := range [][]ProductSize{p.SizeIDs, p.Sizes} {
+		for _, s := range list {
+			if s.ID != "" {
+				t.object.Identity[identitySize+string(s.Size)] = string(s.ID)
+			}
+		}
+	}
+	for _, w := range p.Warehouses {
+		for _, name := range []Text{w.Code, w.DisplayName, w.BrandID} {
+			if name != "" && w.ID != "" {
+				t.object.Identity[identityWarehouse+string(name)] = string(w.ID)
+			}
+		}
+	}
+}
+
+// productOf finds the product of a stock document: its _id, its stored brand_id and its sizes.
+func productOf(ctx context.Context, o Objects, w *sink.Work) (ledger.Object, bool, error) {
+	found, err := o.ByKey(ctx, w.Environment, mapper.Product, []mapper.Key{w.Body.Key})
+	if err != nil {
+		return ledger.Object{}, false, err
+	}
+	p, ok := found[w.Body.Key]
+	return p, ok && p.RemoteID != "", nil
+}
+
+// zeroStock gives a stock body with nothing to sell: every quantity zero and no prebook. An empty inventory would mean no limit.
+func zeroStock(body []byte) ([]byte, error) {
+	var doc struct {
+		Inventory []map[string]json.RawMessage `json:"inventory"`
+	}
+	if err := decode(body, &doc); err != nil {
+		return nil, fault.New(fault.Reject, CodeBadRequest, "the last stock body is not readable")
+	}
+	for _, w := range doc.Inventory {
+		w["prebook"] = json.RawMessage("false")
+		var wip []map[string]json.RawMessage
+		if len(w["wip"]) > 0 && decode(w["wip"], &wip) != nil {
+			return nil, fault.New(fault.Reject, CodeBadRequest, "the last stock body is not readable")
+		}
+		for _, d := range wip {
+			var sizes []map[string]json.RawMessage
+			if len(d["sizes"]) > 0 && decode(d["sizes"], &sizes) != nil {
+				return nil, fault.New(fault.Reject, CodeBadRequest, "the last stock body is not readable")
+			}
+			for _, s := range sizes {
+				s["quantity"] = json.RawMessage("0")
+			}
+			raw, err := encodeJSON(sizes)
+			if err != nil {
+				return nil, err
+			}
+			d["sizes"] = raw
+		}
+		raw, err := encodeJSON(wip)
+		if err != nil {
+			return nil, err
+		}
+		w["wip"] = raw
+	}
+	return encodeJSON(doc)
+}

@@ -1,0 +1,198 @@
+package nuorder
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"sync/atomic"
+	"time"
+
+	"nubridge/internal/fault"
+	"nubridge/internal/ledger"
+	"nubridge/mapper"
+	"nubridge/sink"
+)
+
+// Objects is what the Remotes ask of the ledger.
+type Objects interface {
+	// ByKey reads objects without owning them; unknown ones are missing from the result.
+	ByKey(ctx context.Context, environment string, kind mapper.Kind, keys []mapper.Key) (map[mapper.Key]ledger.Object, error)
+	// Doubt marks what a flow delivers of the objects in doubt and wakes the flow.
+	Doubt(ctx context.Context, environment string, flow mapper.Flow, keys []mapper.Key, reason string) error
+}
+
+// Reasons for which a Remote marks other objects in doubt.
+const (
+	reasonProductMissing   = "product_missing"   // stock found its product gone
+	reasonProductRecreated = "product_recreated" // a new product has no stock
+)
+
+// Names of what the Remotes keep in an object's identity.
+const (
+	identitySize      = "size:"      // of a product: size to its _id
+	identityWarehouse = "warehouse:" // of a product: name or code of a warehouse to its id
+	identityArchived  = "archived"   // "true" while the object is archived because it is not selected
+	identityRows      = "rows"       // of stock: the replenishments as last written
+)
+
+// Products delivers products. The hash that it stores for the part is the SHA-256 of Body.JSON, filtered bodies included.
+type Products struct {
+	client  *Client
+	objects Objects
+}
+
+// NewProducts makes the Remote of the products flow.
+func NewProducts(c *Client, o Objects) *Products { return &Products{client: c, objects: o} }
+
+// Customers delivers companies; the hash is as with Products.
+type Customers struct {
+	client *Client
+}
+
+// NewCustomers makes the Remote of the customers flow.
+func NewCustomers(c *Client) *Customers { return &Customers{client: c} }
+
+// Inventory of products is delivered by Stock; the hash is as with Products.
+type Stock struct {
+	client  *Client
+	objects Objects
+}
+
+// NewStock makes the Remote of the inventory flow.
+func NewStock(c *Client, o Objects) *Stock { return &Stock{client: c, objects: o} }
+
+// counterKey carries the count of attempts of one delivery.
+type counterKey struct{}
+
+// turn is one delivery under way.
+type turn struct {
+	work   sink.Work
+	object ledger.Object
+	calls  *atomic.Int64
+	now    time.Time
+}
+
+// begin binds the calls of a delivery to the lease: none goes on when it ends. // decision 4
+func begin(ctx context.Context, c *Client, w sink.Work) (context.Context, *turn, context.CancelFunc) {
+	t := &turn{work: w, object: w.Object, calls: new(atomic.Int64), now: c.now()}
+	t.object.Identity = maps.Clone(w.Object.Identity)
+	if t.object.Identity == nil {
+		t.object.Identity = make(map[string]string)
+	}
+	t.object.Parts = maps.Clone(w.Object.Parts)
+	if t.object.Parts == nil {
+		t.object.Parts = make(map[string]ledger.Part)
+	}
+	ctx = context.WithValue(ctx, counterKey{}, t.calls)
+	cancel := context.CancelFunc(func() {})
+	if !w.Deadline.IsZero() {
+		ctx, cancel = context.WithDeadline(ctx, w.Deadline)
+	}
+	return ctx, t, cancel
+}
+
+// countAttempt counts an attempt for the delivery that the context belongs to, if any.
+func countAttempt(ctx context.Context) {
+	if n, ok := ctx.Value(counterKey{}).(*atomic.Int64); ok {
+		n.Add(1)
+	}
+}
+
+func (t *turn) part() string { return ledger.PartOf(t.work.Body.Flow) }
+
+// last is the body that was last delivered, empty if the ledger does not have it.
+func (t *turn) last() []byte { return t.object.Parts[t.part()].Body }
+
+// sent records what NuORDER holds from now on.
+func (t *turn) sent(body []byte) {
+	t.object.Known = true
+	t.object.Parts[t.part()] = ledger.Part{Hash: sha256.Sum256(t.work.Body.JSON), Body: body, At: t.now}
+}
+
+// gone forgets an object that NuORDER does not know any more.
+func (t *turn) gone() {
+	t.object.Known, t.object.RemoteID, t.object.StoredKey = false, "", ""
+	clear(t.object.Identity)
+	delete(t.object.Parts, t.part())
+}
+
+func (t *turn) end(d ledger.Disposition, err error) (sink.Delivery, error) {
+	out := sink.Delivery{Object: t.work.Object, Calls: int(t.calls.Load())}
+	if err != nil {
+		return out, err
+	}
+	out.Disposition, out.Object = d, t.object
+	return out, nil
+}
+
+func (t *turn) wait(refs ...mapper.Ref) (sink.Delivery, error) {
+	out, _ := t.end(ledger.Waiting, nil)
+	out.WaitFor = refs
+	return out, nil
+}
+
+// with gives the body with some fields set, all others as they are, keys sorted.
+func with(body []byte, set map[string]any) ([]byte, error) {
+	var doc map[string]json.RawMessage
+	if err := decode(body, &doc); err != nil || doc == nil {
+		return nil, &fault.Error{Kind: fault.Reject, Code: CodeBadRequest, Err: fmt.Errorf("the body is no JSON object")}
+	}
+	for k, v := range set {
+		raw, err := encodeJSON(v)
+		if err != nil {
+			return nil, err
+		}
+		doc[k] = raw
+	}
+	return encodeJSON(doc)
+}
+
+// has tells whether the body names a field.
+func has(body []byte, field string) bool {
+	if !bytes.Contains(body, []byte(`"`+field+`"`)) {
+		return false
+	}
+	var doc map[string]json.RawMessage
+	return decode(body, &doc) == nil && doc[field] != nil
+}
+
+// restored gives the body to send for an object that was archived by us: a mapping that does not name the fields itself would
+// leave it archived.
+func (t *turn) restored(live map[string]any) ([]byte, error) {
+	body := t.work.Body.JSON
+	if t.object.Identity[identityArchived] == "" {
+		return body, nil
+	}
+	lacking := make(map[string]any)
+	for field, v := range live {
+		if !has(body, field) {
+			lacking[field] = v
+		}
+	}
+	if len(lacking) == 0 {
+		return body, nil
+	}
+	return with(body, lacking)
+}
+
+// writable drops from a stored document what only the portal writes, so that it can be sent back.
+func writable(raw json.RawMessage) ([]byte, error) {
+	var doc map[string]json.RawMessage
+	if err := decode(raw, &doc); err != nil {
+		return nil, &fault.Error{Kind: fault.Retry, Code: CodeUnreadable, Err: fmt.Errorf("the stored document is no JSON object")}
+	}
+	for k := range doc {
+		switch k {
+		case "_id", "created_on", "modified_on", "schema_id", "warehouses", "buyers", "user_connections":
+			delete(doc, k)
+		default:
+			if len(k) > 1 && k[:2] == "__" {
+				delete(doc, k)
+			}
+		}
+	}
+	return encodeJSON(doc)
+}

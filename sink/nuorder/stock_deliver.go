@@ -1,0 +1,105 @@
+package nuorder
+
+import (
+	"context"
+
+	"nubridge/internal/fault"
+	"nubridge/internal/ledger"
+	"nubridge/mapper"
+	"nubridge/sink"
+)
+
+// Deliver makes the stock of a product equal to its body, which holds all of it. Without the product it waits. Stock that is not
+// selected any more is set to nothing from the last body, never cleared: no inventory means no limit.
+func (r *Stock) Deliver(ctx context.Context, w sink.Work) (sink.Delivery, error) {
+	ctx, t, cancel := begin(ctx, r.client, w)
+	defer cancel()
+	body := w.Body.JSON
+	if w.Body.Filtered {
+		if !t.object.Known || len(t.last()) == 0 {
+			return t.end(ledger.Filtered, nil)
+		}
+		zero, err := zeroStock(t.last())
+		if err != nil {
+			return t.end("", err)
+		}
+		body = zero
+	}
+	err := r.write(ctx, t, body)
+	switch {
+	case err == nil:
+	case fault.CodeOf(err) == codeNoProduct && w.Body.Filtered:
+		t.gone()
+		return t.end(ledger.Filtered, nil)
+	case fault.CodeOf(err) == codeNoProduct:
+		return t.wait(mapper.Ref{Flow: mapper.Products, Key: w.Body.Key})
+	default:
+		return t.end("", err)
+	}
+	t.object.RemoteKey = w.Body.RemoteKey
+	t.sent(body)
+	return t.end(ledger.Delivered, nil)
+}
+
+// codeNoProduct is for use inside this file: the product is not at NuORDER.
+const codeNoProduct = "product_missing"
+
+// write sends the stock. If NuORDER says that the product is gone, its own flow is asked to make it again.
+func (r *Stock) write(ctx context.Context, t *turn, body []byte) error {
+	missing := fault.New(fault.Retry, codeNoProduct, "the product of this stock is not at NuORDER")
+	d := r.client.config.Dialect
+	tried := ""
+	if t.object.RemoteID != "" && !d.Replenishments && !d.StockByExternalID {
+		// Stock keeps the _id of its product, so that the ledger is asked once.
+		tried = t.object.RemoteID
+		err := r.client.ReplaceInventory(ctx, tried, body)
+		if !IsNotFound(err) {
+			return err
+		}
+	}
+	product, known, err := productOf(ctx, r.objects, &t.work)
+	if err != nil {
+		return err
+	}
+	if !known {
+		return missing
+	}
+	if product.RemoteID == tried {
+		return r.askForProduct(ctx, t, missing)
+	}
+	err = r.replace(ctx, t, &product, body)
+	if IsNotFound(err) {
+		return r.askForProduct(ctx, t, missing)
+	}
+	if err == nil {
+		t.object.RemoteID, t.object.StoredKey = product.RemoteID, product.StoredKey
+	}
+	return err
+}
+
+func (r *Stock) replace(ctx context.Context, t *turn, product *ledger.Object, body []byte) error {
+	d := r.client.config.Dialect
+	switch {
+	case d.Replenishments:
+		return r.replenish(ctx, t, product, body)
+	case d.StockByExternalID:
+		// NuORDER may have folded the case of the brand_id, and compares it exactly.
+		name := product.StoredKey
+		if name == "" {
+			name = product.RemoteKey
+		}
+		return r.client.ReplaceInventoryByExternalID(ctx, name, body)
+	default:
+		return r.client.ReplaceInventory(ctx, product.RemoteID, body)
+	}
+}
+
+func (r *Stock) askForProduct(ctx context.Context, t *turn, missing error) error {
+	if t.work.Body.Filtered {
+		return missing // it is not wanted any more anyway
+	}
+	if err := r.objects.Doubt(ctx, t.work.Environment, mapper.Products, []mapper.Key{t.work.Body.Key}, reasonProductMissing); err != nil {
+		return err
+	}
+	return missing
+}
