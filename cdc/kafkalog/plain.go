@@ -49,8 +49,22 @@ func NewPlainPublisher(client *Client, cfg PublisherConfig, log *slog.Logger) (*
 	}, nil
 }
 
+// Prepare reads what each partition of the topics holds at its end; what is at or before it is not published again. Topics
+// that do not exist yet are left out. It retries passing failures until ctx ends. Call it once, before Run and Publish.
+func (p *PlainPublisher) Prepare(ctx context.Context, topics []string) (map[cdc.Partition]Last, error) {
+	last, err := persist(ctx, p.log, func() (map[cdc.Partition]Last, error) {
+		_, partitions, err := p.client.existing(ctx, topics)
+		if err != nil {
+			return nil, err
+		}
+		return p.client.LastPositions(ctx, partitions)
+	})
+	p.skip.last = last
+	return last, err
+}
+
 // SkipThrough drops what is at or before the last position of a partition from now on. Call it before the first Publish.
-func (p *PlainPublisher) SkipThrough(last map[cdc.Partition]Last) { p.skip.set(last) }
+func (p *PlainPublisher) SkipThrough(last map[cdc.Partition]Last) { p.skip.last = last }
 
 // Publish implements cdc.Publisher.
 func (p *PlainPublisher) Publish(ctx context.Context, b *cdc.Batch, acked func(error)) error {

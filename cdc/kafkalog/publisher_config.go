@@ -15,11 +15,13 @@ import (
 
 // PublisherConfig is how to publish. The zero value is usable.
 type PublisherConfig struct {
+	// Plain publishes without a producer id (idempotence off): Open then makes a PlainPublisher.
+	Plain bool
 	// Compression is lz4 (default), none, snappy, zstd or gzip.
 	Compression string
 	// BatchBytes is the size, before compression, at which a record batch is closed, default 512 KiB.
 	BatchBytes int
-	// BufferBytes bounds what is on its way or waits for it, default 16 MiB; one larger event passes alone. // I6
+	// BufferBytes bounds what is on its way or waits for it, default 8 MiB; one larger event passes alone. // I6
 	BufferBytes int
 	// Create is the model of topics that do not exist yet; its Name is not used. Nil waits TopicWait for someone else to
 	// create a topic and then halts.
@@ -39,7 +41,7 @@ func (c PublisherConfig) withDefaults() PublisherConfig {
 		c.BatchBytes = 512 << 10
 	}
 	if c.BufferBytes <= 0 {
-		c.BufferBytes = 16 << 20
+		c.BufferBytes = 8 << 20
 	}
 	if c.TopicWait <= 0 {
 		c.TopicWait = 30 * time.Second
@@ -64,24 +66,17 @@ func (c PublisherConfig) codec() (compress.Compression, error) {
 	}
 }
 
-// Last is what a partition held at its end when it was asked. Zero positions are unknown.
+// Last is the last change that a partition holds.
 type Last struct {
-	// Stream is the position of the last change that came from the log, StreamOp its operation.
-	Stream   cdc.Position
-	StreamOp cdc.Op
-	// Snapshot is the position of the last row of a snapshot.
-	Snapshot cdc.Position
+	Position cdc.Position
+	Op       cdc.Op
 }
 
 // skipper knows what each partition holds already.
 type skipper struct{ last map[cdc.Partition]Last }
 
-func (s *skipper) set(last map[cdc.Partition]Last) { s.last = last }
-
-// skips tells whether an event is in its partition already. Within a partition changes stand in the order of their
-// positions, so one at or before the last was published by an earlier process. Rows of a snapshot carry the position of
-// their chunk's low mark, which lies before changes that were published earlier; they are compared with their own chunk
-// only. A tombstone has the position of its delete and follows it.
+// skips tells whether an event is in its partition already. Positions rise along the feed, so within a partition one at or
+// before the last was published by an earlier process. A tombstone that shares the position of its delete follows it.
 func (s *skipper) skips(id cdc.Partition, e *cdc.Event) bool {
 	if len(s.last) == 0 {
 		return false
@@ -90,19 +85,11 @@ func (s *skipper) skips(id cdc.Partition, e *cdc.Event) bool {
 	if !ok {
 		return false
 	}
-	if e.Op == cdc.OpRead {
-		return e.Position.Epoch == last.Snapshot.Epoch && e.Position.Commit == last.Snapshot.Commit &&
-			!last.Snapshot.IsZero() && e.Position.Index <= last.Snapshot.Index
-	}
-	if last.Stream.IsZero() {
+	order := e.Position.Compare(last.Position)
+	if order == 0 && e.Op == cdc.OpTombstone && last.Op != cdc.OpTombstone {
 		return false
 	}
-	switch order := e.Position.Compare(last.Stream); {
-	case order == 0:
-		return e.Op != cdc.OpTombstone || last.StreamOp == cdc.OpTombstone
-	default:
-		return order < 0
-	}
+	return order <= 0
 }
 
 // awaitTopic gives the number of partitions of a topic once it can be written, and creates it by the model if asked.

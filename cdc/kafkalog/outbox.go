@@ -1,0 +1,245 @@
+package kafkalog
+
+import (
+	"errors"
+	"math"
+	"time"
+
+	kafka "github.com/segmentio/kafka-go"
+
+	"nubridge/cdc"
+	"nubridge/internal/fault"
+)
+
+const (
+	// maxOnWire is how many batches of one partition may be on their way: as many as a broker remembers of a producer, so
+	// that each of them is recognised when it comes again.
+	maxOnWire = 5
+	// idleAfter is how long a partition may be quiet before its next batch goes out alone.
+	idleAfter = time.Minute
+)
+
+// batch is a run of records of one partition that is sent, repeated and acknowledged as a whole.
+type batch struct {
+	part     *outPartition
+	enc      encoder
+	wire     []byte // the sealed bytes; the same on every repeat
+	sequence int32
+	count    int
+	raw      int // bytes of events, for the account
+	tickets  []*ticket
+	onWire   bool
+	tooLarge bool
+	tries    int
+}
+
+// outPartition is one partition that is being written. Its fields are under the publisher's lock.
+type outPartition struct {
+	id     cdc.Partition
+	leader int32
+	// queue holds batches that were never sent, the last of which is still open; flight holds those sent and not yet
+	// acknowledged, in the order of their sequences.
+	queue  []*batch
+	flight []*batch
+	onWire int
+	next   int32 // the next sequence
+	// stale: something failed; nothing new goes out until the leader is looked up and all of flight is answered.
+	stale bool
+	// proven: the leader knows our sequence, so that it refuses a gap. Until then one batch at a time goes out: a leader
+	// that knows nothing of a producer accepts any sequence, and the second of two batches could pass a failed first.
+	proven   bool
+	lastAck  time.Time
+	queuedIn *lane // the lane in whose list it stands
+}
+
+// add writes an event into the open batch. The caller holds the lock.
+func (o *outPartition) add(p *Publisher, t *ticket, e *cdc.Event) {
+	var b *batch
+	size := len(e.Key) + len(e.Value)
+	if n := len(o.queue); n > 0 && len(o.queue[n-1].enc.buf)+size <= p.cfg.BatchBytes {
+		b = o.queue[n-1]
+	} else {
+		b = &batch{part: o}
+		b.enc.start(p.buffer(), p.now().UnixMilli())
+		o.queue = append(o.queue, b)
+	}
+	b.enc.add(e, "")
+	b.count++
+	b.raw += size
+	p.buffered += size
+	if n := len(b.tickets); n == 0 || b.tickets[n-1] != t {
+		b.tickets = append(b.tickets, t)
+		t.pending++
+	}
+	p.offer(o)
+}
+
+// sendable gives the batch that may go out now, or nil.
+func (o *outPartition) sendable(now time.Time) *batch {
+	if o.stale || o.leader < 0 {
+		return nil
+	}
+	for _, b := range o.flight {
+		if !b.onWire { // a repeat: alone, and before anything new
+			if o.onWire > 0 {
+				return nil
+			}
+			return b
+		}
+	}
+	if len(o.queue) == 0 {
+		return nil
+	}
+	if o.onWire == 0 && now.Sub(o.lastAck) > idleAfter {
+		o.proven = false
+	}
+	limit := maxOnWire
+	if !o.proven {
+		limit = 1
+	}
+	if o.onWire >= limit {
+		return nil
+	}
+	return o.queue[0]
+}
+
+// depart marks a batch as being on its way. The caller holds the lock.
+func (o *outPartition) depart(p *Publisher, b *batch) {
+	if len(o.queue) > 0 && o.queue[0] == b {
+		o.queue[0] = nil
+		o.queue = o.queue[1:]
+		o.flight = append(o.flight, b)
+		b.sequence = o.next
+		o.next = after(o.next, b.count)
+	} else {
+		p.stats.Retries++
+	}
+	b.onWire = true
+	b.tries++
+	o.onWire++
+}
+
+// after is the sequence count records later; sequences start again from zero behind the largest.
+func after(sequence int32, count int) int32 {
+	return int32((int64(sequence) + int64(count)) & math.MaxInt32)
+}
+
+// offer puts a partition that has something to send into the list of its leader's lane. The caller holds the lock.
+func (p *Publisher) offer(o *outPartition) {
+	if o.queuedIn != nil || o.stale || o.leader < 0 {
+		return
+	}
+	l := p.lanes[o.leader]
+	if l == nil {
+		l = newLane(p, o.leader)
+		p.lanes[o.leader] = l
+		p.newLanes <- l
+	}
+	o.queuedIn = l
+	l.list = append(l.list, o)
+	token(l.wake)
+}
+
+// answered settles one batch by the broker's code; a nil err is an acknowledgement.
+func (p *Publisher) answered(b *batch, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	o := b.part
+	b.onWire = false
+	o.onWire--
+	if p.err != nil {
+		return
+	}
+	head := len(o.flight) > 0 && o.flight[0] == b
+	code, _ := errors.AsType[kafka.Error](err)
+	switch {
+	case err == nil, code == kafka.DuplicateSequenceNumber:
+		if !head {
+			p.killLocked(broken(o.id, errors.New("a later batch was taken before an earlier one")))
+			return
+		}
+		o.accepted(p, b)
+	case code == kafka.MessageSizeTooLarge, code == kafka.RecordListTooLarge:
+		b.tooLarge = true
+		o.stumble(p)
+	case code == kafka.OutOfOrderSequenceNumber && !head:
+		o.stumble(p) // what went before it failed, so this was to come
+	case code == kafka.OutOfOrderSequenceNumber, code == kafka.UnknownProducerId:
+		p.killLocked(broken(o.id, err))
+	case code == kafka.InvalidProducerEpoch, code == kafka.ProducerFenced:
+		p.killLocked(&fault.Error{
+			Kind: fault.Halt, Code: codeFenced, Hint: "another process publishes for the same capture; run only one",
+			Err: stopped(o.id, err),
+		})
+	default:
+		if failed := wrap("publish", err); fault.KindOf(failed) == fault.Halt || code == kafka.InvalidRecord {
+			p.killLocked(&fault.Error{Kind: fault.Halt, Code: fault.CodeOf(failed), Err: stopped(o.id, err)})
+			return
+		}
+		p.note(o, err)
+		o.stumble(p)
+	}
+}
+
+// broken is the end of a producer id: the broker's idea of our sequence is not ours.
+func broken(id cdc.Partition, err error) error {
+	return &fault.Error{Kind: fault.Retry, Code: codeSequence, Err: stopped(id, err)}
+}
+
+// accepted removes the head of flight. The caller holds the lock.
+func (o *outPartition) accepted(p *Publisher, b *batch) {
+	o.flight[0] = nil
+	o.flight = o.flight[1:]
+	o.proven, o.lastAck = true, p.now()
+	for _, t := range b.tickets {
+		t.pending--
+	}
+	p.buffered -= b.raw
+	p.stats.Records += int64(b.count)
+	p.stats.Bytes += int64(len(b.wire))
+	p.recycle(b)
+	token(p.settled)
+	token(p.room)
+	if o.stale && o.onWire == 0 {
+		token(p.repair)
+	}
+	if len(o.queue)+len(o.flight) > 0 {
+		p.offer(o)
+	}
+}
+
+// stumble stops the partition until it is mended. The caller holds the lock.
+func (o *outPartition) stumble(p *Publisher) {
+	o.stale = true
+	if o.onWire == 0 {
+		token(p.repair)
+	}
+}
+
+// note logs a passing failure when it begins.
+func (p *Publisher) note(o *outPartition, err error) {
+	if !o.stale {
+		p.log.Warn("kafka publish failed, trying again", "topic", o.id.Topic, "partition", o.id.ID, "error", err)
+	}
+}
+
+// maxSpare bounds how many buffers are kept for reuse; larger ones than a batch needs are not kept. // I6
+const maxSpare = 32
+
+// buffer gives an empty buffer. The caller holds the lock.
+func (p *Publisher) buffer() []byte {
+	if n := len(p.spare); n > 0 {
+		b := p.spare[n-1]
+		p.spare = p.spare[:n-1]
+		return b
+	}
+	return nil
+}
+
+// recycle keeps the buffers of a batch. The caller holds the lock.
+func (p *Publisher) recycle(b *batch) {
+	if cap(b.wire) <= 2*p.cfg.BatchBytes && len(p.spare) < maxSpare {
+		p.spare = append(p.spare, b.wire)
+	}
+	b.wire = nil
+}
