@@ -115,9 +115,6 @@ type Hop struct {
 	Values []string
 }
 
-// Document is one document as read from the database: its root row and the rows of its parts.
-type Document struct{}
-
 // Want is a document to read and the newest source transaction that the read must see.
 type Want struct {
 	Key Key

@@ -1,0 +1,153 @@
+package mapper
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+func (f *fileCompiler) compileRoutes() {
+	f.out.routes = map[tableName][]compiledRoute{}
+	f.out.hops = map[int]HopPlan{}
+	for i, r := range f.flowFile.routes {
+		cr := compiledRoute{index: i, columns: r.key}
+		if r.hop != nil {
+			cr.columns, cr.hop = r.from, true
+			f.hop(i, r)
+		} else if len(r.key) != len(f.flowFile.key) {
+			f.add(r.keyNode.Finding(Error, fmt.Sprintf("the route gives %d key columns", len(r.key)),
+				fmt.Sprintf("%d, as the document has: %s", len(f.flowFile.key), strings.Join(f.flowFile.key, ", ")), ""))
+		}
+		f.routeTable(r, cr.columns)
+		schema, table, _ := strings.Cut(r.table, ".")
+		name := tableName{schema, table}
+		f.out.routes[name] = append(f.out.routes[name], cr)
+		f.out.tables = append(f.out.tables, r.table)
+	}
+	slices.Sort(f.out.tables)
+	f.out.tables = slices.Compact(f.out.tables)
+}
+
+func (f *fileCompiler) hop(i int, r route) {
+	info, ok := f.prepared(hopName(i), *r.hop, len(r.from))
+	if !ok {
+		return
+	}
+	p := HopPlan{QueryPlan: QueryPlan{Name: hopName(i), SQL: r.hop.sql, Params: info.Params, Columns: info.Columns}}
+	for _, k := range f.flowFile.key {
+		at := columnIndex(info.Columns, k)
+		if at < 0 {
+			f.add(r.hop.node.Finding(Error, fmt.Sprintf("the hop does not give the key column %q", k),
+				"the columns that it comes from and the key columns of the document", suggest(k, columnNames(info.Columns))))
+			return
+		}
+		p.Key = append(p.Key, at)
+	}
+	for _, k := range r.from {
+		at := columnIndex(info.Columns, k)
+		if at < 0 {
+			f.add(r.hop.node.Finding(Error, fmt.Sprintf("the hop does not give the column %q, which it comes from", k),
+				"a column of that name in the select list, so that many rows can be asked for at once", suggest(k, columnNames(info.Columns))))
+			return
+		}
+		p.From = append(p.From, at)
+	}
+	f.out.hops[i] = p
+}
+
+// routeTable checks the table of a route: it exists, has the columns, its deletes carry them, and the publication holds it.
+func (f *fileCompiler) routeTable(r route, columns []string) {
+	t, ok := f.schema.Tables[r.table]
+	if !ok {
+		var known []string
+		for k := range f.schema.Tables {
+			known = append(known, k)
+		}
+		slices.Sort(known)
+		f.add(r.tnode.Finding(Error, fmt.Sprintf("there is no table %s", r.table), "schema.table as the database spells it, without quotes", suggest(r.table, known)))
+		return
+	}
+	var missing []string
+	for _, col := range columns {
+		if columnIndex(t.Columns, col) < 0 {
+			f.add(r.keyNode.Finding(Error, fmt.Sprintf("table %s has no column %q", r.table, col), "a column of the table", suggest(col, columnNames(t.Columns))))
+			return
+		}
+		if !slices.Contains(t.Identity, col) {
+			missing = append(missing, col)
+		}
+	}
+	if len(missing) > 0 && !r.ignoreDeletes {
+		f.add(r.tnode.Finding(Warning,
+			fmt.Sprintf("a deleted row of %s does not carry %s, so a delete, or a row that moves to another document, would not be noticed", r.table, strings.Join(missing, ", ")),
+			"a replica identity with "+strings.Join(columns, ", "), identityStatement(r.table, t, columns)))
+	}
+	if f.schema.Publication != "" && !t.Published {
+		f.add(r.tnode.Finding(Error, fmt.Sprintf("publication %q does not hold %s: its changes never arrive", f.schema.Publication, r.table),
+			"the table in the publication", fmt.Sprintf("run: alter publication %s add table %s", quoteName(f.schema.Publication), quoteTable(r.table))))
+	}
+}
+
+// identityStatement gives the statement that makes deletes carry the columns: by a unique index if one serves, else FULL.
+func identityStatement(table string, t TableInfo, columns []string) string {
+	var names []string
+	for name, cols := range t.Indexes {
+		serves := true
+		for _, c := range columns {
+			serves = serves && slices.Contains(cols, c)
+		}
+		for _, k := range t.Key {
+			// The event's key stays the primary key; an index identity must not lose it.
+			serves = serves && (slices.Contains(cols, k) || len(t.Key) == 0)
+		}
+		if serves {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	if len(names) > 0 {
+		return fmt.Sprintf("run: alter table %s replica identity using index %s", quoteTable(table), quoteName(names[0]))
+	}
+	return fmt.Sprintf("run: alter table %s replica identity full", quoteTable(table))
+}
+
+func quoteName(s string) string {
+	plain := s != ""
+	for i, r := range s {
+		plain = plain && (r == '_' || r >= 'a' && r <= 'z' || i > 0 && r >= '0' && r <= '9')
+	}
+	if plain {
+		return s
+	}
+	return `"` + strings.ReplaceAll(s, `"`, `""`) + `"`
+}
+
+func quoteTable(s string) string {
+	schema, table, _ := strings.Cut(s, ".")
+	return quoteName(schema) + "." + quoteName(table)
+}
+
+// unwatched reports tables that a query of the document reads and no route watches: their changes would go unnoticed.
+func (f *fileCompiler) unwatched() {
+	queries := []struct {
+		name string
+		q    query
+	}{{"root", f.root}}
+	for _, p := range f.flowFile.parts {
+		queries = append(queries, struct {
+			name string
+			q    query
+		}{p.name, p.query})
+	}
+	reported := map[string]bool{}
+	for _, x := range queries {
+		for _, table := range f.schema.Queries[QueryID{f.file, x.name}].Tables {
+			if slices.Contains(f.out.tables, table) || slices.Contains(f.static, table) || reported[table] {
+				continue
+			}
+			reported[table] = true
+			f.add(x.q.node.Finding(Error, fmt.Sprintf("query %s reads %s, which no route watches: when it changes, the document would go stale", x.name, table),
+				fmt.Sprintf("a route for %s", table), fmt.Sprintf("add to routes: - {table: %s, key: ... or hop: ...}; if it never changes, name it in document: static:", table)))
+		}
+	}
+}

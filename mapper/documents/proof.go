@@ -1,0 +1,100 @@
+package documents
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/jackc/pgx/v5"
+
+	"nubridge/cdc"
+	"nubridge/mapper"
+)
+
+// proof decides which wants a read transaction is proven to see. On a primary, the source transaction must be visible in the
+// snapshot; on a replica, where xids do not help, the replay position before the transaction must be past the commit record.
+type proof struct {
+	wants    []mapper.Want
+	needed   []bool
+	any      bool
+	timeline int32
+
+	replica  bool
+	replayed cdc.LSN
+	seen     map[uint64]bool
+}
+
+func newProof(config Config, wants []mapper.Want) *proof {
+	p := &proof{wants: wants, needed: make([]bool, len(wants)), seen: map[uint64]bool{}}
+	var epoch uint32
+	if config.Now != nil {
+		epoch, p.timeline = config.Now()
+	}
+	for i, w := range wants {
+		p.needed[i] = w.XID != 0 && (config.Now == nil || w.Epoch >= epoch)
+		p.any = p.any || p.needed[i]
+	}
+	return p
+}
+
+// beforeTransaction asks a replica how far it has replayed, in a statement before the snapshot is taken.
+func (p *proof) beforeTransaction(ctx context.Context, conn *pgx.Conn) error {
+	if !p.any {
+		return nil
+	}
+	var lsn *string
+	var timeline *int32
+	err := conn.QueryRow(ctx, `select pg_is_in_recovery(), case when pg_is_in_recovery() then pg_last_wal_replay_lsn()::text end,
+		(select received_tli from pg_catalog.pg_stat_wal_receiver)`).Scan(&p.replica, &lsn, &timeline)
+	if err != nil || !p.replica || lsn == nil {
+		return err
+	}
+	if p.timeline != 0 && timeline != nil && *timeline != p.timeline {
+		return nil // on another timeline LSNs say nothing: nothing is proven
+	}
+	p.replayed, err = cdc.ParseLSN(*lsn)
+	return err
+}
+
+// inTransaction asks, as the transaction's first statement, which source transactions its snapshot sees.
+func (p *proof) inTransaction(ctx context.Context, conn *pgx.Conn) error {
+	if !p.any || p.replica {
+		return nil
+	}
+	var xids []string
+	for i, w := range p.wants {
+		if p.needed[i] && !p.seen[w.XID] {
+			p.seen[w.XID] = true
+			xids = append(xids, strconv.FormatUint(w.XID, 10))
+		}
+	}
+	clear(p.seen)
+	rows, err := conn.Query(ctx, `select x from unnest($1::text[]) x where pg_visible_in_snapshot(x::xid8, pg_current_snapshot())`, xids)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var s string
+		if err := rows.Scan(&s); err != nil {
+			return err
+		}
+		x, err := strconv.ParseUint(s, 10, 64)
+		if err != nil {
+			return fmt.Errorf("read xid: %w", err)
+		}
+		p.seen[x] = true
+	}
+	return rows.Err()
+}
+
+// visible tells whether a want is proven.
+func (p *proof) visible(i int) bool {
+	if !p.needed[i] {
+		return true
+	}
+	if p.replica {
+		return p.replayed > p.wants[i].Commit // strictly past the commit record
+	}
+	return p.seen[p.wants[i].XID]
+}

@@ -1,0 +1,77 @@
+package mapper
+
+// Type is what a column can be in an expression.
+type Type byte
+
+// The types. Dates and timestamps are text in ISO form, so that they compare and sort as text; Any is decoded JSON.
+const (
+	Text Type = iota
+	Int
+	Decimal
+	Bool
+	Date
+	Timestamp
+	Any
+	TextList
+)
+
+// String gives the type's name as findings and docs use it.
+func (t Type) String() string {
+	return [...]string{"text", "integer", "decimal", "boolean", "date", "timestamp", "json", "list of text"}[t]
+}
+
+// Column is one column of a query's result.
+type Column struct {
+	Name string
+	Type Type
+	// Database is the type's name in the database.
+	Database string
+}
+
+// QueryID names one query of a mapping folder: the flow's file and its place in it: root, a part's name, or hop N.
+type QueryID struct {
+	File string
+	Name string
+}
+
+// Query is one query of the folder as it stands in the mapping.
+type Query struct {
+	ID   QueryID
+	SQL  string
+	Node *Node // the scalar that holds the SQL or the name of its file
+	// Params counts its array parameters: one per key column.
+	Params int
+}
+
+// QueryInfo is what the database says of a query.
+type QueryInfo struct {
+	Columns []Column
+	// Params are the names of the parameters' types, such as bigint[].
+	Params []string
+	// Tables are the tables that the query reads, views resolved, as schema.table.
+	Tables []string
+	// Error is why the query cannot be prepared, empty if it can; Position is the character in the SQL it is about, from one, or zero.
+	Error, Hint string
+	Position    int
+}
+
+// TableInfo is what the database says of a table that a route watches or a query reads.
+type TableInfo struct {
+	Columns []Column
+	// Key are the primary key's columns in order; Identity the columns that a delete carries.
+	Key, Identity []string
+	// Indexes are the column lists of unique indexes that could serve as replica identity, by name.
+	Indexes map[string][]string
+	// Published tells whether the publication holds the table; only meaningful if the schema names a publication.
+	Published bool
+	// Partitioned tells that the table is a partition root.
+	Partitioned bool
+}
+
+// Schema is the database as far as the mapping needs to know it; documents.Describe makes it.
+type Schema struct {
+	Queries map[QueryID]QueryInfo
+	Tables  map[string]TableInfo
+	// Publication is the name that was checked, empty if none was asked for.
+	Publication string
+}
