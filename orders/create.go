@@ -178,7 +178,7 @@ func (p *Poller) answered(ctx context.Context, fence int64, i *ledger.Intent, a 
 		return p.created(ctx, fence, i, a.Number, string(a.Outcome))
 	case a.Outcome == oms.Duplicate:
 		m.To, m.Step, m.Detail, m.Code = ledger.Ambiguous, "duplicate", "the OMS says it has the reference", "duplicate"
-		m.Searches, m.SettleIn, m.DueIn, m.Lost = ledger.In(0), &p.cfg.Settle, ledger.In(time.Duration(0)), true
+		m.Searches, m.SettleIn, m.SettleExact, m.DueIn, m.Lost = ledger.In(0), &p.cfg.Settle, true, ledger.In(time.Duration(0)), true
 	case a.Outcome == oms.Refused:
 		wait := p.cfg.HeldEvery
 		p.Log.Warn("the OMS refused an order", slog.String("order", i.NuORDERID), slog.String("reason", a.Reason))
@@ -194,7 +194,7 @@ func (p *Poller) answered(ctx context.Context, fence int64, i *ledger.Intent, a 
 	default:
 		p.Log.Warn("the answer of a create was lost", slog.String("order", i.NuORDERID), slog.String("reason", a.Reason))
 		m.To, m.Step, m.Detail, m.Code = ledger.Ambiguous, "answer lost", a.Reason, "answer_lost"
-		m.Searches, m.SettleIn, m.DueIn, m.Lost = ledger.In(0), &p.cfg.Settle, ledger.In(time.Duration(0)), true
+		m.Searches, m.SettleIn, m.SettleExact, m.DueIn, m.Lost = ledger.In(0), &p.cfg.Settle, true, ledger.In(time.Duration(0)), true
 		if a.Everyone {
 			p.restFor(max(p.backoff(0, nil), a.After))
 		}

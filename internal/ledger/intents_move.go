@@ -31,8 +31,9 @@ type Move struct {
 	Code, Reason                      string
 	// DueIn sets when the poller looks again, from the database's clock; nil clears it.
 	DueIn *time.Duration
-	// SettleIn moves the end of the settle window, from the database's clock, never back.
-	SettleIn *time.Duration
+	// SettleIn moves the end of the settle window, from the database's clock; never back, unless SettleExact is set.
+	SettleIn    *time.Duration
+	SettleExact bool
 	// Lost sets the moment of the lost answer, once.
 	Lost bool
 }
@@ -57,7 +58,8 @@ func (l *Intents) Move(ctx context.Context, i *Intent, m Move) (*Intent, error) 
 			changed_at = case when $13::text is null then changed_at when $13 = '' then null else clock_timestamp() end,
 			body_hash = coalesce($14, body_hash), code = $15, reason = $16,
 			due_at = clock_timestamp() + make_interval(secs => $17::float8),
-			settle_until = greatest(settle_until, clock_timestamp() + make_interval(secs => $18::float8)),
+			settle_until = case when $22 then clock_timestamp() + make_interval(secs => $18::float8)
+				else greatest(settle_until, clock_timestamp() + make_interval(secs => $18::float8)) end,
 			lost_at = case when $19 then coalesce(lost_at, clock_timestamp()) else lost_at end
 		where environment = $1 and nuorder_id = $2 and version = $3
 			and ($6::bigint = 0 or exists (select from order_pollers p where p.environment = $1 and p.fence = $6))
@@ -68,7 +70,7 @@ func (l *Intents) Move(ctx context.Context, i *Intent, m Move) (*Intent, error) 
 	) select `+intentColumns+` from moved`,
 		i.Environment, i.NuORDERID, i.Version, string(m.To), m.Owner, m.Fence, m.Attempts, m.Searches, m.Failures,
 		m.Number, m.OMSNumber, m.Order, m.Changed, m.BodyHash, m.Code, m.Reason, seconds(m.DueIn), seconds(m.SettleIn), m.Lost,
-		m.Step, m.Detail)
+		m.Step, m.Detail, m.SettleExact)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,262 @@
+package orders_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"nubridge/internal/fault"
+	"nubridge/internal/ledger"
+	sandbox "nubridge/internal/sandbox/oms"
+	"nubridge/orders"
+)
+
+func TestApprovedOrderIsCreatedOnceAndMarked(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := w.approve()
+	p := w.poller(nil)
+	for range 3 {
+		if err := p.Once(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	i := w.intent(id)
+	if i == nil || i.State != ledger.Marked {
+		t.Fatalf("intent %+v", i)
+	}
+	if got := w.omsOrders(id); len(got) != 1 || got[0] != i.OMSNumber {
+		t.Errorf("OMS orders %v, row says %q", got, i.OMSNumber)
+	}
+	if got := w.portal.get(id, "status"); got != "processed" {
+		t.Errorf("status at NuORDER is %s", got)
+	}
+	steps, err := w.intents.History(t.Context(), "sandbox", id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n, want := range []string{"seen", "intent", "created", "marked"} {
+		if n >= len(steps) || steps[n].Step != want || steps[n].Trace != i.Trace {
+			t.Fatalf("step %d: want %s in one trace, got %+v", n, want, steps)
+		}
+	}
+}
+
+func TestLostAnswersMakeNoSecondOrder(t *testing.T) {
+	t.Parallel()
+	for kind, wantOrders := range map[sandbox.FaultKind]int{
+		sandbox.LostAfterCommit: 1, sandbox.LostBeforeCommit: 1, sandbox.AppliedLate: 1,
+	} {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			id := w.approve()
+			w.api.SetSearchLag(100 * time.Millisecond)
+			must(t, w.api.AddFault(sandbox.Fault{Kind: kind, Route: "POST /sales-orders", Count: 1, Delay: 100 * time.Millisecond}))
+			w.until(w.poller(nil), id, ledger.Marked)
+			if got := w.omsOrders(id); len(got) != wantOrders {
+				t.Errorf("OMS orders %v, want %d", got, wantOrders)
+			}
+		})
+	}
+}
+
+func TestDuplicateAnswerOfTheOMSIsAdopted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.api.SetUniqueReference(true)
+	w.api.SetSearchLag(time.Hour)
+	id := w.approve()
+	must(t, w.api.AddFault(sandbox.Fault{Kind: sandbox.LostAfterCommit, Route: "POST /sales-orders", Count: 1}))
+	i := w.until(w.poller(nil), id, ledger.Marked)
+	if got := w.omsOrders(id); len(got) != 1 || got[0] != i.OMSNumber || i.Attempts != 2 {
+		t.Errorf("OMS orders %v after %d attempts, row says %q", got, i.Attempts, i.OMSNumber)
+	}
+}
+
+func TestCreatesThatStayUnansweredWaitForAPerson(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := w.approve()
+	must(t, w.api.AddFault(sandbox.Fault{Kind: sandbox.LostBeforeCommit, Route: "POST /sales-orders"}))
+	i := w.until(w.poller(func(_ *orders.Deps, c *orders.Config) { c.Attempts = 2; c.Settle = 50 * time.Millisecond }), id, ledger.Quarantined)
+	if i.Code != "attempts_used" || i.Attempts != 2 || len(w.omsOrders(id)) != 0 {
+		t.Errorf("intent %+v", i)
+	}
+}
+
+func TestInterruptedIntentIsSearchedBeforeItIsCreatedAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := w.approve()
+	// An owner that wrote INTENT and died: its create had come through.
+	stop := errorPoint("stop")
+	func() {
+		defer func() { _ = recover() }()
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		p := w.poller(func(_ *orders.Deps, c *orders.Config) {
+			c.Workers = 1
+			c.At = func(at orders.Point) {
+				if at == orders.IntentWritten {
+					cancel()
+				}
+			}
+		})
+		_ = p.Once(ctx)
+		_ = stop
+	}()
+	if i := w.intent(id); i.State != ledger.Intended {
+		t.Fatalf("state %s", i.State)
+	}
+	i := w.until(w.poller(nil), id, ledger.Marked)
+	steps, err := w.intents.History(t.Context(), "sandbox", id)
+	must(t, err)
+	names := map[string]int{}
+	for _, s := range steps {
+		names[s.Step]++
+	}
+	if names["taken over"] != 1 || names["searched"] < 1 || names["not there"] != 1 || i.Attempts != 2 {
+		t.Errorf("steps %v, attempts %d", names, i.Attempts)
+	}
+	if got := w.omsOrders(id); len(got) != 1 {
+		t.Errorf("OMS orders %v", got)
+	}
+}
+
+type errorPoint string
+
+func TestWithdrawnOrderIsNotCreated(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := w.approve()
+	cancelled := false
+	p := w.poller(func(_ *orders.Deps, c *orders.Config) {
+		c.At = func(at orders.Point) {
+			if at == orders.RowSeen && !cancelled {
+				cancelled = true
+				w.portal.set(id, "status", "cancelled")
+			}
+		}
+	})
+	must(t, p.Once(t.Context()))
+	if i := w.intent(id); i.State != ledger.Withdrawn || len(w.omsOrders(id)) != 0 {
+		t.Errorf("intent %+v", i)
+	}
+	w.portal.set(id, "status", "approved")
+	must(t, p.Once(t.Context()))
+	if i := w.intent(id); i.State != ledger.Marked {
+		t.Errorf("approved again: %+v", i)
+	}
+}
+
+func TestOrderThatWouldBeRefusedIsHeldUntilTheRecordAppears(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := w.portal.place(w.skus[:1], "", "NEW01")
+	p := w.poller(nil)
+	must(t, p.Once(t.Context()))
+	i := w.intent(id)
+	if i.State != ledger.Held || i.Code != "customer_unknown" || i.Reason != "customer NEW01 is not in the OMS" {
+		t.Fatalf("intent %+v", i)
+	}
+	_, err := w.pool.Exec(t.Context(), `insert into oms.customers (customer_id, name) values ('NEW01', 'New')`)
+	must(t, err)
+	w.until(p, id, ledger.Marked)
+	if got := w.omsOrders(id); len(got) != 1 {
+		t.Errorf("OMS orders %v", got)
+	}
+}
+
+func TestRefusedMarkLeavesTheOrderCreated(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := w.approve()
+	w.portal.fail = func(call, _ string) error {
+		if call == "mark" {
+			return fault.New(fault.Reject, "bad_request", "no")
+		}
+		return nil
+	}
+	p := w.poller(nil)
+	for range 3 {
+		must(t, p.Once(t.Context()))
+	}
+	i := w.intent(id)
+	if i.State != ledger.Created || i.Code != "mark_refused" || len(w.omsOrders(id)) != 1 {
+		t.Errorf("intent %+v", i)
+	}
+}
+
+func TestEventBeforeTheAnswerProvesTheCreate(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := w.approve()
+	must(t, w.api.AddFault(sandbox.Fault{Kind: sandbox.LostBeforeCommit, Route: "POST /sales-orders"}))
+	p := w.poller(func(_ *orders.Deps, c *orders.Config) { c.Settle = time.Minute })
+	w.until(p, id, ledger.Ambiguous)
+	i, err := w.intents.Prove(t.Context(), ledger.Proof{Environment: "sandbox", NuORDERID: id, OMSNumber: "42", By: "the change stream"})
+	must(t, err)
+	if i.State != ledger.Created || i.OMSNumber != "42" {
+		t.Fatalf("intent %+v", i)
+	}
+	if i, err = w.intents.Prove(t.Context(), ledger.Proof{Environment: "sandbox", NuORDERID: id, OMSNumber: "43", By: "the change stream"}); err != nil || i.OMSNumber != "42" {
+		t.Fatalf("second number: %+v %v", i, err)
+	}
+	doubles, err := w.intents.Doubles(t.Context(), "sandbox")
+	must(t, err)
+	if len(doubles) != 1 || doubles[0].OMSNumber != "43" || doubles[0].First != "42" {
+		t.Errorf("doubles %+v", doubles)
+	}
+	w.until(p, id, ledger.Marked)
+}
+
+func TestOrderChangedAfterTheCreateIsShownWithBothVersions(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := w.approve()
+	p := w.poller(func(_ *orders.Deps, c *orders.Config) {
+		c.At = func(at orders.Point) {
+			if at == orders.CreatedRow {
+				w.portal.set(id, "customer_po_number", "changed")
+			}
+		}
+	})
+	must(t, p.Once(t.Context()))
+	i := w.intent(id)
+	if i.State != ledger.Marked || i.ChangedAt.IsZero() || i.Code != "changed_after_create" || i.Order == i.Changed {
+		t.Errorf("intent %+v", i)
+	}
+}
+
+func TestOnlyOnePollerIsActive(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first, second := ledger.NewPollerLock(w.pool, "a"), ledger.NewPollerLock(w.pool, "b")
+	must(t, first.Hold(t.Context(), "sandbox", func(ctx context.Context, fence int64) error {
+		short, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+		defer cancel()
+		err := second.Hold(short, "sandbox", func(context.Context, int64) error { t.Error("two at once"); return nil })
+		if err == nil {
+			t.Error("the second did not wait")
+		}
+		return nil
+	}))
+	must(t, second.Hold(t.Context(), "sandbox", func(ctx context.Context, fence int64) error {
+		if fence != 2 {
+			t.Errorf("fence %d", fence)
+		}
+		fresh, err := w.intents.See(ctx, "sandbox", 1, "a", []ledger.Sighting{{NuORDERID: "x"}})
+		if err != nil || len(fresh) != 0 {
+			t.Errorf("a former owner wrote %v, %v", fresh, err)
+		}
+		return nil
+	}))
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
