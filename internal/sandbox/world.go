@@ -33,7 +33,7 @@ type Config struct {
 	Limits *nuorder.Limits
 	// NuORDERAddr and OMSAddr are listened on; free loopback ports by default.
 	NuORDERAddr, OMSAddr string
-	// Warehouses at NuORDER; by default one for each that the generator makes.
+	// Warehouses at NuORDER; by default those of the reference mapping.
 	Warehouses []nuorder.Warehouse
 	// Say is told what is being done, one sentence each; nil for silence.
 	Say func(string)
@@ -156,21 +156,9 @@ func (w *World) startKafka(_ context.Context, c Config) error {
 }
 
 func (w *World) startNuORDER(ctx context.Context, c Config) error {
-	if c.Warehouses == nil {
-		rows, err := w.Pool.Query(ctx, "select 'WH' || warehouse_no, name from oms.warehouses order by warehouse_no")
-		if err != nil {
-			return fmt.Errorf("list warehouses: %w", err)
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var wh nuorder.Warehouse
-			if err := rows.Scan(&wh.Code, &wh.DisplayName); err != nil {
-				return fmt.Errorf("list warehouses: %w", err)
-			}
-			c.Warehouses = append(c.Warehouses, wh)
-		}
-		if err := rows.Err(); err != nil {
-			return fmt.Errorf("list warehouses: %w", err)
+	if c.Warehouses == nil { // as the reference mapping names them
+		c.Warehouses = []nuorder.Warehouse{
+			{Code: "default", DisplayName: "Main"}, {Code: "west", DisplayName: "West Coast"}, {Code: "3pl", DisplayName: "Third party"},
 		}
 	}
 	w.Portal = nuorder.Portal{Name: "sandbox", ConsumerKey: rand.Text(), ConsumerSecret: rand.Text(), Token: rand.Text(), TokenSecret: rand.Text(),

@@ -24,7 +24,7 @@ func (p *Player) buyer(ctx context.Context, d *props) error {
 				"status": "approved", "currency_code": "USD", "customer_po_number": "PO-7781", "notes": "Deliver to the back door",
 				"retailer": map[string]any{"retailer_code": d.customer, "buyer_email": "buyer@example.com"},
 				"line_items": []any{map[string]any{
-					"product": map[string]any{"brand_id": d.brand}, "warehouse": "WH1",
+					"product": map[string]any{"brand_id": d.brand}, "warehouse": "default",
 					"sizes": []any{
 						map[string]any{"size": d.size[0], "quantity": 12, "price": 41.5},
 						map[string]any{"size": d.size[1], "quantity": 6, "price": 41.5},

@@ -70,7 +70,7 @@ func (p *Player) load(ctx context.Context) error {
 }
 
 func (p *Player) choose(ctx context.Context, d *props) error {
-	const styles = `select s.style_id, s.item_number, s.season_code, s.item_number || '-' || s.season_code || '-' || c.color_code
+	const styles = `select s.style_id, s.item_number, s.season_code, c.style_color_id::text
 		from oms.styles s join oms.style_colors c using (style_id)
 		where s.status = 'Active' and c.status = 'Active' and exists (select from oms.style_prices p
 			where p.style_id = s.style_id and p.price_type = 1 and p.currency = 'USD')
@@ -96,7 +96,7 @@ func (p *Player) choose(ctx context.Context, d *props) error {
 		return err
 	}
 	const skus = `select k.upc, k.size from oms.skus k join oms.style_colors c using (style_color_id) join oms.styles s using (style_id)
-		where s.item_number || '-' || s.season_code || '-' || c.color_code = $1 order by k.position limit 2`
+		where c.style_color_id::text = $1 order by k.position limit 2`
 	rows, err = p.World.Pool.Query(ctx, skus, d.brand)
 	if err != nil {
 		return err
@@ -168,7 +168,7 @@ func (p *Player) stock(ctx context.Context, d *props) error {
 		return err
 	}
 	var po, brand, size string
-	err = p.World.Pool.QueryRow(ctx, `select o.po_number, s.item_number || '-' || s.season_code || '-' || c.color_code, k.size
+	err = p.World.Pool.QueryRow(ctx, `select o.po_number, c.style_color_id::text, k.size
 		from oms.purchase_orders o join oms.purchase_order_lines l using (po_number) join oms.skus k using (sku_id)
 		join oms.style_colors c using (style_color_id) join oms.styles s using (style_id)
 		where o.status = 'Open' and l.qty_ordered > l.qty_received and s.status = 'Active' and c.status = 'Active'
