@@ -131,10 +131,24 @@ create table counters (
     repeats     bigint not null default 0,
     calls       bigint not null default 0,
     settled_at  timestamptz,
+    hour        timestamptz not null default 'epoch', -- what follows is of this hour, for the guards
+    creates     bigint not null default 0,
+    updates     bigint not null default 0,
+    archivals   bigint not null default 0,
     primary key (environment, flow)
 ) with (fillfactor = 50);
 
--- Whether a flow runs, and what it did in the hour, for the guards.
+-- The last settlement of each running loop, so that one whose answer was lost is not applied twice.
+create table settlers (
+    environment text        not null,
+    flow        text        not null,
+    instance    text        not null,
+    seq         bigint      not null default 0,
+    at          timestamptz not null default now(),
+    primary key (environment, flow, instance)
+) with (fillfactor = 50);
+
+-- Whether a flow runs.
 create table flows (
     environment text        not null,
     flow        text        not null,
@@ -143,12 +157,8 @@ create table flows (
     reason      text        not null default '',
     since       timestamptz not null default now(),
     paused_by   text        not null default '',
-    hour        timestamptz not null default 'epoch',
-    creates     bigint      not null default 0,
-    updates     bigint      not null default 0,
-    archivals   bigint      not null default 0,
     primary key (environment, flow)
-) with (fillfactor = 50);
+);
 
 -- What a flow in shadow would have sent, newest per key.
 create table shadow_calls (

@@ -1,0 +1,110 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"nubridge/mapper"
+)
+
+// Request is a key that a flow shall look at beside what Kafka brings.
+type Request struct {
+	Key    mapper.Key
+	Reason string
+	Rank   int
+	// Seq is what a settlement answers.
+	Seq int64
+	At  time.Time
+}
+
+// Request asks a flow to look at keys; asking again while one is open is one request. It works across instances.
+func (s *Store) Request(ctx context.Context, environment string, flow mapper.Flow, keys []mapper.Key, reason string, rank int) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	_, err := s.pool.Exec(ctx, `
+        with asked as (
+            insert into requests as r (environment, flow, key, reason, rank)
+            select $1, $2, key, $4, $5 from unnest($3::text[]) as k(key) order by key
+            on conflict (environment, flow, key) do update set seq = r.seq + 1, not_before = now(), rank = least(r.rank, excluded.rank)
+        )
+        select pg_notify($6, $1 || '|' || $2)`, environment, string(flow), keys, reason, rank, s.channel())
+	if err != nil {
+		return fmt.Errorf("request %d keys of %s: %w", len(keys), flow, err)
+	}
+	return nil
+}
+
+// Claim takes up to limit open requests of a flow for the caller, first by rank, then by age. A claim that is neither
+// settled nor released falls open again after hold.
+func (s *Store) Claim(ctx context.Context, environment string, flow mapper.Flow, owner string, limit int, hold time.Duration) ([]Request, error) {
+	rows, err := s.pool.Query(ctx, `
+        with due as (
+            select key from requests where environment = $1 and flow = $2 and not_before <= now()
+                and (claimed_until is null or claimed_until < now())
+            order by rank, requested_at limit $3 for update skip locked
+        )
+        update requests r set claimed_until = now() + make_interval(secs => $4), claimed_by = $5 from due
+        where (r.environment, r.flow, r.key) = ($1, $2, due.key)
+        returning r.key, r.reason, r.rank, r.seq, r.requested_at`, environment, flow, limit, hold.Seconds(), owner)
+	if err != nil {
+		return nil, fmt.Errorf("claim requests of %s: %w", flow, err)
+	}
+	requests, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Request, error) {
+		var r Request
+		err := row.Scan(&r.Key, &r.Reason, &r.Rank, &r.Seq, &r.At)
+		return r, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("claim requests of %s: %w", flow, err)
+	}
+	return requests, nil
+}
+
+// Unclaim opens claimed requests again, at the end of a loop.
+func (s *Store) Unclaim(ctx context.Context, environment string, flow mapper.Flow, owner string) error {
+	_, err := s.pool.Exec(ctx, "update requests set claimed_until = null where environment = $1 and flow = $2 and claimed_by = $3 and claimed_until is not null",
+		environment, flow, owner)
+	if err != nil {
+		return fmt.Errorf("open the requests of %s again: %w", flow, err)
+	}
+	return nil
+}
+
+// SweepWaiting requests waiting keys one of whose parents is known by now, for wake-ups that were missed, and parks those
+// that have waited longer than patience as "parent_never_arrived". It returns how many of each. A key that waits for a long
+// time has its parents requested again, so that a parent which was mended in the meantime is sent.
+func (s *Store) SweepWaiting(ctx context.Context, environment string, flow mapper.Flow, patience time.Duration) (released, parked int, err error) {
+	err = s.pool.QueryRow(ctx, `
+        with w as (
+            select key, parents, touches, since, trace from waiting where environment = $1 and flow = $2
+        ), late as (
+            delete from waiting x using w where (x.environment, x.flow, x.key) = ($1, $2, w.key)
+                and w.since < now() - make_interval(secs => $3)
+            returning x.key, x.parents, x.touches, x.trace
+        ), ip as (
+            insert into parked as q (environment, flow, key, code, rule, value, text, touches, trace)
+            select $1, $2, key, 'parent_never_arrived', 'parent', parents[1],
+                'It waited for ' || parents[1] || ', which never came to NuORDER. Look at why that one is missing; this one follows by itself.',
+                touches, trace from late
+            on conflict (environment, flow, key) do update set touches = q.touches + excluded.touches, last_at = now()
+        ), ready as (
+            select w.key from w where exists (
+                select from objects o, unnest(w.parents) as p(name)
+                where (o.environment, o.kind, o.key) = ($1, split_part(p.name, ':', 1), substr(p.name, strpos(p.name, ':') + 1)) and o.known)
+            and w.key not in (select key from late)
+        ), rel as (
+            insert into requests as r (environment, flow, key, reason, rank)
+            select $1, $2, key, 'swept', 0 from ready order by key
+            on conflict (environment, flow, key) do nothing returning 1
+        )
+        select (select count(*) from rel), (select count(*) from late), case when exists (select from ready) then pg_notify($4, $1 || '|' || $2) end is null`,
+		environment, string(flow), patience.Seconds(), s.channel()).Scan(&released, &parked, new(bool))
+	if err != nil {
+		return 0, 0, fmt.Errorf("sweep the waiting keys of %s: %w", flow, err)
+	}
+	return released, parked, nil
+}
