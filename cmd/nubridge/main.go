@@ -17,6 +17,7 @@ import (
 
 // commands is the command line; each field is one subcommand in a file of its own.
 type commands struct {
+	Sandbox sandboxCmd `cmd:"" help:"Run parts of the local world alone."`
 	Migrate migrateCmd `cmd:"" help:"Make or upgrade the bridge's own tables."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
