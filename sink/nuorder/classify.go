@@ -34,10 +34,10 @@ const (
 	CodeRowsRefused      = "rows_refused"      // an error inside a 200
 	CodeUnreadable       = "answer_unreadable" // a success whose body is missing, cut or no JSON
 	CodeAnswerTooLarge   = "answer_too_large"
-	CodeNoAnswer         = "no_answer"       // the connection broke or a deadline passed after the request left
-	CodeUnreachable      = "unreachable"     // the request never left
-	CodeTLS              = "tls_untrusted"   // the certificate is not to be trusted
-	CodeAddressRefused   = "address_refused" // our own guard refused the address
+	CodeNoAnswer         = "no_answer"           // the connection broke or a deadline passed after the request left
+	CodeUnreachable      = "nuorder_unreachable" // the request never left
+	CodeTLS              = "tls_untrusted"       // the certificate is not to be trusted
+	CodeAddressRefused   = "address_refused"     // our own guard refused the address
 	CodeCancelled        = "cancelled"
 	CodeDeadlineClose    = "deadline_too_close"
 	CodeBreakerOpen      = "breaker_open"

@@ -18,7 +18,7 @@ const (
 	// RFC5849 is the standard form: sorted and encoded parameters, query included, base64 digest.
 	RFC5849 Signature = "rfc5849"
 	// Legacy is NuORDER's own older form: fixed order, nothing encoded, hex digest. Query parameters do not work with it.
-	Legacy Signature = "legacy"
+	Legacy Signature = "hex"
 )
 
 // Config sets up a Client. A zero field takes the default named in its comment; BaseURL has none.
@@ -99,6 +99,9 @@ type BreakerConfig struct {
 type Network struct {
 	// Allow lists private, loopback or otherwise special addresses that may be called all the same; default none.
 	Allow []netip.Prefix
+	// AllowPrivate permits private and loopback addresses without listing them; link-local ones, where clouds keep their secrets,
+	// must be listed even then.
+	AllowPrivate bool
 	// PlainHTTP permits http instead of https; for a sandbox on the same machine only.
 	PlainHTTP bool
 	// Proxy is the URL of an HTTP proxy; default none. Its address is subject to Allow too.

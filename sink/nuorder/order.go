@@ -187,17 +187,19 @@ func (c *Client) SetShipments(ctx context.Context, id string, shipments json.Raw
 
 // SetOrderStatus sets the status of the order with this _id. Changed is false if it was so already.
 func (c *Client) SetOrderStatus(ctx context.Context, id string, s Status) (changed bool, err error) {
-	return c.setStatus(ctx, "order/{id}", id, s)
+	a, err := c.setStatus(ctx, "order/{id}", id, s)
+	return err == nil && a.status != http.StatusNotModified, err
 }
 
 // SetOrderStatusByNumber does the same by number.
 func (c *Client) SetOrderStatusByNumber(ctx context.Context, number string, s Status) (changed bool, err error) {
-	return c.setStatus(ctx, "order/number/{number}", number, s)
+	a, err := c.setStatus(ctx, "order/number/{number}", number, s)
+	return err == nil && a.status != http.StatusNotModified, err
 }
 
-func (c *Client) setStatus(ctx context.Context, route, id string, s Status) (bool, error) {
+func (c *Client) setStatus(ctx context.Context, route, id string, s Status) (*answer, error) {
 	if !s.Known() {
-		return false, unknownStatus(s)
+		return nil, unknownStatus(s)
 	}
 	d := c.config.Dialect
 	r := &request{class: ClassOrderWrites, method: d.StatusVerb, want: expect{notModified: true}}
@@ -211,11 +213,7 @@ func (c *Client) setStatus(ctx context.Context, route, id string, s Status) (boo
 		}
 		r.route, r.args = route+"/{status}", []string{id, word}
 	}
-	a, err := c.do(ctx, r)
-	if err != nil {
-		return false, err
-	}
-	return a.status != http.StatusNotModified, nil
+	return c.do(ctx, r)
 }
 
 // SetOrderField sets one field of the order with this _id; external_id is the one that portals are known to allow.

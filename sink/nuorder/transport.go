@@ -17,7 +17,7 @@ import (
 // newHTTPClient builds the HTTP client: every phase has a deadline, redirects are answers, addresses are guarded. HTTP/2 stays off, so
 // that one hung connection holds up one call.
 func newHTTPClient(c Config) (*http.Client, error) {
-	guard := addressGuard{allow: c.Network.Allow}
+	guard := addressGuard{allow: c.Network.Allow, private: c.Network.AllowPrivate}
 	dialer := &net.Dialer{Timeout: c.Deadlines.Connect, KeepAlive: 30 * time.Second, Control: guard.control}
 	t := &http.Transport{
 		DialContext:            dialer.DialContext,
@@ -45,7 +45,8 @@ func newHTTPClient(c Config) (*http.Client, error) {
 
 // addressGuard refuses to connect to addresses inside the house, whatever a name resolves to.
 type addressGuard struct {
-	allow []netip.Prefix
+	allow   []netip.Prefix
+	private bool
 }
 
 var errAddress = errors.New("the address is private or special and is not allowed") //nolint:gochecknoglobals // A sentinel.
@@ -61,6 +62,9 @@ func (g addressGuard) control(_, address string, _ syscall.RawConn) error {
 		if p.Contains(a) {
 			return nil
 		}
+	}
+	if g.private && (a.IsPrivate() || a.IsLoopback()) {
+		return nil
 	}
 	if !a.IsGlobalUnicast() || a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || reserved(a) {
 		return errAddress
