@@ -224,3 +224,9 @@ create index on oms.customer_addresses (customer_id);
 create index on oms.sales_orders (customer_id);
 create index on oms.sales_order_lines (sku_id);
 create index on oms.invoices (order_no);
+
+-- What a deleted or moved row belongs to is not in its primary key: the whole old row goes into the log.
+alter table oms.skus replica identity full;
+alter table oms.customer_addresses replica identity full;
+alter table oms.purchase_order_lines replica identity full;
+alter table oms.invoices replica identity full;
