@@ -97,11 +97,11 @@ func (c *call) assignToSheet() answer {
 	if currency == "" {
 		currency = "USD"
 	}
-	if id, msg := c.sheetRow(c.vars["template"], currency, d); msg != "" {
+	id, msg := c.sheetRow(c.vars["template"], currency, d)
+	if msg != "" {
 		return ok(doc{"updates": []any{}, "errors": []any{doc{"index": 0, "message": msg}}})
-	} else {
-		return ok(doc{"updates": []any{doc{"index": 0, "_id": id}}, "errors": []any{}})
 	}
+	return ok(doc{"updates": []any{doc{"index": 0, "_id": id}}, "errors": []any{}})
 }
 
 func (c *call) removeFromSheet() answer {
