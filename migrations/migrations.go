@@ -55,6 +55,9 @@ func Apply(ctx context.Context, conn *pgx.Conn, schema string) (State, error) {
 	if err := m.LoadMigrations(files); err != nil {
 		return State{}, fmt.Errorf("load migrations: %w", err)
 	}
+	for _, one := range m.Migrations { // tern resets the session after each, and the search path with it
+		one.UpSQL = "set search_path to " + quoted + ";\n" + one.UpSQL
+	}
 	state := State{Newest: int32(len(m.Migrations))}
 	if state.Version, err = m.GetCurrentVersion(ctx); err != nil {
 		return State{}, fmt.Errorf("read the version of schema %q: %w", schema, err)
