@@ -31,7 +31,8 @@ func ParseLSN(s string) (LSN, error) {
 type Position struct {
 	// Epoch rises by one whenever LSNs may repeat: after a failover to a new timeline or a new slot.
 	Epoch uint32
-	// Commit is the LSN of the transaction's commit record; for a snapshot row the LSN of the chunk's low watermark.
+	// Commit is the LSN of the transaction's commit record; for a snapshot row that of the chunk's high watermark, where the
+	// row enters the feed: so positions rise along the whole feed, snapshot rows included.
 	Commit LSN
 	// Index counts the published changes of the transaction from zero.
 	Index uint64

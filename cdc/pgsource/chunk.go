@@ -1,0 +1,200 @@
+package pgsource
+
+import (
+	"strings"
+	"time"
+
+	"nubridge/cdc"
+)
+
+// chunk is a run of rows of a snapshot between its two marks.
+type chunk struct {
+	id, topic string
+	rel       *relation
+	arena     []byte
+	rows      []span // key and row object in the arena
+	from      []string
+	resume    []string // where the next chunk begins
+	last      bool     // the table ended with it
+	readAt    time.Time
+	visible   pgSnapshot
+
+	// What follows belongs to the stream, under the source's lock, until settled is closed.
+	before  []uint64 // transactions that the stream had when it met the low mark
+	window  map[string]struct{}
+	low     bool
+	dropAll bool // the table was truncated between the marks
+	emitted bool
+	again   bool
+	end     cdc.LSN // end of the high mark's transaction
+	settled chan struct{}
+}
+
+// pgSnapshot is PostgreSQL's view of which transactions are visible.
+type pgSnapshot struct {
+	xmin, xmax uint64
+	running    []uint64
+}
+
+// sees tells whether a committed transaction is visible.
+func (p pgSnapshot) sees(xid uint64) bool {
+	if xid < p.xmin {
+		return true
+	}
+	if xid >= p.xmax {
+		return false
+	}
+	for _, r := range p.running {
+		if r == xid {
+			return false
+		}
+	}
+	return true
+}
+
+// maxRecent is how many committed transactions are remembered while no chunk shows which of them are visible. A session
+// waits for at most one commit to become visible, so that those in doubt are few and new.
+const maxRecent = 1 << 16
+
+// snapshotStream is the stream's side of snapshots. The source's lock guards it.
+type snapshotStream struct {
+	chunks  map[string]*chunk
+	windows []*chunk // between their marks
+	open    int      // number of windows
+	recent  []uint64 // committed transactions, perhaps not yet visible to all
+	ending  []*chunk // emitted in the transaction that is under way
+}
+
+// committed takes note of a transaction that the stream has delivered.
+func (ss *snapshotStream) committed(xid uint64, end cdc.LSN) {
+	if len(ss.recent) >= maxRecent {
+		ss.recent = append(ss.recent[:0], ss.recent[maxRecent/2:]...)
+	}
+	ss.recent = append(ss.recent, xid)
+	for _, c := range ss.ending {
+		c.end = end
+		close(c.settled)
+	}
+	ss.ending = ss.ending[:0]
+}
+
+// changed takes note that a key of a table changed while a chunk of it was read.
+func (ss *snapshotStream) changed(rel *relation, key []byte) {
+	for _, c := range ss.windows {
+		if c.topic == rel.topic {
+			if _, ok := c.window[string(key)]; !ok {
+				c.window[string(key)] = struct{}{}
+			}
+		}
+	}
+}
+
+func (ss *snapshotStream) truncated(rel *relation) {
+	for _, c := range ss.windows {
+		if c.topic == rel.topic {
+			c.dropAll = true
+		}
+	}
+}
+
+func (ss *snapshotStream) forget(c *chunk) {
+	delete(ss.chunks, c.id)
+	ss.close(c)
+}
+
+func (ss *snapshotStream) close(c *chunk) {
+	for i, w := range ss.windows {
+		if w == c {
+			ss.windows = append(ss.windows[:i], ss.windows[i+1:]...)
+			break
+		}
+	}
+	ss.open = len(ss.windows)
+}
+
+// mark takes a watermark. Those of earlier runs are not known and do nothing.
+func (ss *snapshotStream) mark(a *assembler, m logicalMessage) error {
+	c := ss.chunks[string(m.content)]
+	if c == nil {
+		return nil
+	}
+	switch strings.TrimPrefix(m.prefix, prefixSnapshot) {
+	case "low":
+		c.low = true
+		c.before = append(c.before[:0], ss.recent...)
+		c.window = map[string]struct{}{}
+		ss.windows = append(ss.windows, c)
+		ss.open = len(ss.windows)
+		return nil
+	case "high":
+		ss.forget(c)
+		return ss.finish(a, c)
+	}
+	return nil
+}
+
+// finish puts the rows of a chunk into the feed, if its read saw everything that the stream had delivered before it.
+func (ss *snapshotStream) finish(a *assembler, c *chunk) error {
+	c.again = !c.low
+	for _, xid := range c.before {
+		if !c.visible.sees(xid) {
+			c.again = true
+		}
+	}
+	if c.again {
+		close(c.settled)
+		return nil
+	}
+	kept := ss.recent[:0]
+	for _, xid := range ss.recent {
+		if !c.visible.sees(xid) {
+			kept = append(kept, xid)
+		}
+	}
+	ss.recent = kept
+	if !c.dropAll {
+		if err := a.emitChunk(c); err != nil {
+			return err
+		}
+	}
+	c.emitted = true
+	ss.ending = append(ss.ending, c)
+	return nil
+}
+
+// emitChunk adds the rows of a chunk to the feed at the place of its high mark.
+func (a *assembler) emitChunk(c *chunk) error {
+	tx := a.tx
+	defer func() {
+		a.tx.xid, a.tx.commitTime, a.tx.trace = tx.xid, tx.commitTime, tx.trace
+		a.describe()
+	}()
+	a.tx.xid, a.tx.commitTime, a.tx.trace = 0, c.readAt.UnixMicro(), ""
+	a.describe()
+	a.tx.mid = []byte(strings.Replace(string(a.tx.mid), `"snapshot":"false"`, `"snapshot":"incremental"`, 1))
+	a.tx.txid = append(a.tx.txid[:0], `null,"lsn":`...)
+	for _, row := range c.rows {
+		if len(c.window) > 0 {
+			if _, changed := c.window[string(c.arena[row.key:row.value])]; changed && row.value > row.key {
+				continue
+			}
+		}
+		e, err := a.open(c.topic, cdc.OpRead)
+		if err != nil {
+			return err
+		}
+		e.CommitTime = 0
+		b := a.cur
+		s := span{key: len(b.arena)}
+		dst := append(b.arena, c.arena[row.key:row.value]...)
+		s.value = len(dst)
+		dst = append(dst, `{"before":null,"after":`...)
+		dst = append(dst, c.arena[row.value:row.end]...)
+		dst = a.appendSource(dst, c.rel.sourceTail, tx.commit)
+		dst = append(dst, `,"transaction":null,"op":"r"`...)
+		b.arena = a.appendClock(dst)
+		s.end = len(b.arena)
+		b.spans = append(b.spans, s)
+	}
+	return nil
+}

@@ -1,0 +1,262 @@
+package pgsource
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// tablePlan is how a table is read.
+type tablePlan struct {
+	oid, relfile  uint32
+	schema, table string
+	columns       []string
+	filter        string // row filter of the publication
+	key           []string
+	keyTypes      []string
+	byBlock       bool     // there is no ordered key: blocks are read
+	leaves        []string // the tables that hold blocks, quoted
+	rel           *relation
+	keyAt         []int
+}
+
+// planTable finds out how to read a table; nil when it is gone.
+func (a *admin) planTable(ctx context.Context, version int, schema, table string) (*tablePlan, error) {
+	p := &tablePlan{schema: schema, table: table}
+	err := a.conn.QueryRow(ctx, `
+		select c.oid, coalesce(pg_relation_filenode(c.oid), 0) from pg_class c join pg_namespace n on n.oid = c.relnamespace
+		where n.nspname = $1 and c.relname = $2`, schema, table).Scan(&p.oid, &p.relfile)
+	if err == pgx.ErrNoRows {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, classify("look up table", err)
+	}
+	if err := a.conn.QueryRow(ctx, `
+		select array_agg(attname::text order by attnum) from pg_attribute
+		where attrelid = $1 and attnum > 0 and not attisdropped and attgenerated = ''`, p.oid).Scan(&p.columns); err != nil {
+		return nil, classify("look up columns", err)
+	}
+	if version >= 150000 {
+		var names []string
+		err := a.conn.QueryRow(ctx, `
+			select attnames::text[], coalesce(rowfilter, '') from pg_publication_tables where pubname = $1 and schemaname = $2 and tablename = $3`,
+			a.cfg.Publication, schema, table).Scan(&names, &p.filter)
+		if err != nil && err != pgx.ErrNoRows {
+			return nil, classify("look up published columns", err)
+		}
+		if len(names) > 0 {
+			p.columns = slices.DeleteFunc(p.columns, func(c string) bool { return !slices.Contains(names, c) })
+		}
+	}
+	cat := &catalog{adm: a, types: map[uint32]typeFacts{}}
+	if p.key, err = cat.keyOf(ctx, p.oid); err != nil {
+		return nil, err
+	}
+	ordered, err := a.keyIsOrdered(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	if !ordered {
+		p.byBlock = true
+		if err := a.leaves(ctx, p); err != nil {
+			return nil, err
+		}
+	}
+	return p, a.compilePlan(ctx, cat, p)
+}
+
+// keyIsOrdered tells whether the table can be read in the order of its key: a primary key, all of it captured.
+func (a *admin) keyIsOrdered(ctx context.Context, p *tablePlan) (bool, error) {
+	var primary bool
+	err := a.conn.QueryRow(ctx, "select exists (select from pg_index where indrelid = $1 and indisprimary)", p.oid).Scan(&primary)
+	if err != nil || !primary {
+		return false, classify("look up key", err)
+	}
+	for _, k := range p.key {
+		at := slices.Index(p.columns, k)
+		if at < 0 {
+			return false, nil
+		}
+		p.keyAt = append(p.keyAt, at)
+		var typ string
+		if err := a.conn.QueryRow(ctx, "select format_type(atttypid, atttypmod) from pg_attribute where attrelid = $1 and attname = $2", p.oid, k).Scan(&typ); err != nil {
+			return false, classify("look up key", err)
+		}
+		p.keyTypes = append(p.keyTypes, typ)
+	}
+	return len(p.key) > 0, nil
+}
+
+// leaves lists the tables that hold the rows, in a steady order.
+func (a *admin) leaves(ctx context.Context, p *tablePlan) error {
+	rows, err := a.conn.Query(ctx, `
+		select n.nspname, c.relname from pg_partition_tree($1::oid::regclass) t join pg_class c on c.oid = t.relid join pg_namespace n on n.oid = c.relnamespace
+		where t.isleaf order by c.oid`, p.oid)
+	if err != nil {
+		return classify("list partitions", err)
+	}
+	p.leaves, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (string, error) {
+		var s, t string
+		err := row.Scan(&s, &t)
+		return pgx.Identifier{s, t}.Sanitize(), err
+	})
+	if err == nil && len(p.leaves) == 0 {
+		p.leaves = []string{pgx.Identifier{p.schema, p.table}.Sanitize()}
+	}
+	return classify("list partitions", err)
+}
+
+// compilePlan prepares the encoding of the rows, from what the server says of the query's columns.
+func (a *admin) compilePlan(ctx context.Context, cat *catalog, p *tablePlan) error {
+	sd, err := a.conn.PgConn().Prepare(ctx, "", "select "+p.list()+" from "+pgx.Identifier{p.schema, p.table}.Sanitize(), nil)
+	if err != nil {
+		return classify(fmt.Sprintf("prepare the snapshot of %s.%s", p.schema, p.table), err)
+	}
+	w := wireRelation{id: p.oid, schema: p.schema, table: p.table, identity: 'f'}
+	for i, f := range sd.Fields {
+		w.columns = append(w.columns, wireColumn{name: p.columns[i], typeID: f.DataTypeOID, mod: f.TypeModifier})
+	}
+	p.rel, err = cat.compile(ctx, w, "")
+	return err
+}
+
+func (p *tablePlan) list() string {
+	names := make([]string, len(p.columns))
+	for i, c := range p.columns {
+		names[i] = pgx.Identifier{c}.Sanitize()
+	}
+	return strings.Join(names, ", ")
+}
+
+// blocksPerChunk is how many blocks a chunk without key reads, 8 KiB each.
+const blocksPerChunk = 128
+
+// query gives the SQL of the next chunk and its arguments.
+func (p *tablePlan) query(where string, resume []string, limit int) (string, [][]byte) {
+	var conditions []string
+	for _, c := range []string{where, p.filter} {
+		if c != "" {
+			conditions = append(conditions, "("+c+")")
+		}
+	}
+	from, order := pgx.Identifier{p.schema, p.table}.Sanitize(), ""
+	var args [][]byte
+	if p.byBlock {
+		leaf, block := p.place(resume)
+		from = "only " + p.leaves[leaf]
+		conditions = append(conditions, fmt.Sprintf("ctid >= '(%d,0)'::tid and ctid < '(%d,0)'::tid", block, block+blocksPerChunk))
+	} else {
+		var keys, params []string
+		for i, k := range p.key {
+			keys = append(keys, pgx.Identifier{k}.Sanitize())
+			params = append(params, fmt.Sprintf("$%d::%s", i+1, p.keyTypes[i]))
+		}
+		if resume != nil {
+			for _, r := range resume {
+				args = append(args, []byte(r))
+			}
+			conditions = append(conditions, "("+strings.Join(keys, ", ")+") > ("+strings.Join(params, ", ")+")")
+		}
+		order = " order by " + strings.Join(keys, ", ") + " limit " + strconv.Itoa(limit)
+	}
+	sql := "select " + p.list() + " from " + from
+	if len(conditions) > 0 {
+		sql += " where " + strings.Join(conditions, " and ")
+	}
+	return sql + order, args
+}
+
+// place reads where a snapshot by blocks goes on.
+func (p *tablePlan) place(resume []string) (leaf, block int) {
+	if len(resume) == 2 {
+		leaf, _ = strconv.Atoi(resume[0])
+		block, _ = strconv.Atoi(resume[1])
+	}
+	return min(max(leaf, 0), len(p.leaves)-1), max(block, 0)
+}
+
+// read reads one chunk in one transaction that says what it sees.
+func (p *tablePlan) read(ctx context.Context, a *admin, c *chunk, cfg Config, where string, resume []string, limit int) error {
+	tx, err := a.conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
+	if err != nil {
+		return classify("begin chunk", err)
+	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
+	var xmin, xmax int64
+	var running []int64
+	if err := tx.QueryRow(ctx, `
+		select pg_snapshot_xmin(s)::text::bigint, pg_snapshot_xmax(s)::text::bigint, array(select x::text::bigint from pg_snapshot_xip(s) x)
+		from pg_current_snapshot() s`).Scan(&xmin, &xmax, &running); err != nil {
+		return classify("read the snapshot's transactions", err)
+	}
+	c.visible = pgSnapshot{xmin: uint64(xmin), xmax: uint64(xmax)}
+	for _, x := range running {
+		c.visible.running = append(c.visible.running, uint64(x))
+	}
+	c.rel = p.rel
+	sql, args := p.query(where, resume, limit)
+	n, cut, err := p.rows(a.conn.PgConn().ExecParams(ctx, sql, args, nil, nil, nil), c, cfg.ChunkBytes, p.byBlock)
+	if err != nil {
+		return classify(fmt.Sprintf("read %s.%s", p.schema, p.table), err)
+	}
+	if !p.byBlock {
+		c.last = n < limit && !cut
+		return nil
+	}
+	leaf, block := p.place(resume)
+	var blocks int
+	if err := tx.QueryRow(ctx, "select (pg_relation_size($1::regclass) / current_setting('block_size')::int)::int", p.leaves[leaf]).Scan(&blocks); err != nil {
+		return classify("measure table", err)
+	}
+	if block += blocksPerChunk; block >= blocks {
+		leaf, block = leaf+1, 0
+	}
+	c.resume, c.last = []string{strconv.Itoa(leaf), strconv.Itoa(block)}, leaf >= len(p.leaves)
+	return nil
+}
+
+// rows encodes the rows of a result. By key it stops when the chunk is large enough and tells so.
+func (p *tablePlan) rows(rr *pgconn.ResultReader, c *chunk, maxBytes int, all bool) (n int, cut bool, err error) {
+	cells := make([]cell, len(p.columns))
+	lastKey := make([][]byte, len(p.keyAt))
+	for rr.NextRow() {
+		if cut {
+			continue // the rest of the result is thrown away, the next chunk reads it
+		}
+		for i, v := range rr.Values() {
+			cells[i] = cell{kind: 't', text: v}
+			if v == nil {
+				cells[i].kind = 'n'
+			}
+		}
+		s := span{key: len(c.arena)}
+		c.arena = p.rel.appendKey(c.arena, cells)
+		s.value = len(c.arena)
+		c.arena = p.rel.appendRow(c.arena, cells, false)
+		s.end = len(c.arena)
+		c.rows = append(c.rows, s)
+		n++
+		if !all {
+			for k, at := range p.keyAt {
+				lastKey[k] = append(lastKey[k][:0], cells[at].text...)
+			}
+			cut = len(c.arena) >= maxBytes
+		}
+	}
+	_, err = rr.Close()
+	if n > 0 {
+		c.resume = make([]string, 0, len(lastKey))
+		for _, k := range lastKey {
+			c.resume = append(c.resume, string(k))
+		}
+	} else {
+		c.resume = c.from
+	}
+	return n, cut, err
+}

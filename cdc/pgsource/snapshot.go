@@ -1,0 +1,255 @@
+package pgsource
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"nubridge/cdc"
+)
+
+// snapshotter loads tables while the stream flows, after the watermark idea of DBLog: a low mark is written to the log, a
+// chunk is read, a high mark is written. Where the stream meets the high mark, the chunk's rows enter the feed, without
+// those whose key changed between the marks. A commit that is in the log before the low mark but was not yet visible to the
+// read is found by its transaction id; the chunk is read again then.
+type snapshotter struct {
+	s      *Source
+	facts  serverFacts
+	run_   string // tells our marks from those of runs before
+	stream *snapshotStream
+	serial int
+}
+
+func newSnapshotter(s *Source, facts serverFacts) *snapshotter {
+	var id [8]byte
+	_, _ = rand.Read(id[:])
+	return &snapshotter{s: s, facts: facts, run_: hex.EncodeToString(id[:]), stream: &snapshotStream{chunks: map[string]*chunk{}}}
+}
+
+// planSnapshots adds a job for each table that has not been loaded.
+func (s *Source) planSnapshots(ctx context.Context, b begin, known []cdc.CapturedTable) error {
+	if s.cfg.Snapshot == SnapshotNever {
+		return nil
+	}
+	for _, t := range b.tables {
+		loaded := false
+		for _, k := range known {
+			loaded = loaded || k.OID == t.OID
+		}
+		if loaded && !b.fresh {
+			continue
+		}
+		job := cdc.SnapshotJob{Schema: t.Schema, Table: t.Table, Status: cdc.SnapshotPending, Estimated: t.estimate}
+		if err := s.deps.Store.AddSnapshot(ctx, s.cfg.Capture, job); err != nil {
+			return fmt.Errorf("plan the snapshot of %s.%s: %w", t.Schema, t.Table, err)
+		}
+	}
+	return nil
+}
+
+// jobPoll is how often jobs that were added from outside are looked for.
+const jobPoll = 2 * time.Second
+
+// run works off jobs until the context ends, and looks for new tables.
+func (sn *snapshotter) run(ctx context.Context, start begin) error {
+	tick := time.NewTicker(jobPoll)
+	defer tick.Stop()
+	known := start.state.Tables
+	discovered := sn.s.deps.Now()
+	for {
+		jobs, err := sn.s.deps.Store.Snapshots(ctx, sn.s.cfg.Capture)
+		if err != nil {
+			return fmt.Errorf("list snapshots: %w", err)
+		}
+		g, jobCtx := errgroup.WithContext(ctx)
+		g.SetLimit(sn.s.cfg.SnapshotWorkers)
+		for _, job := range jobs {
+			if job.Status != cdc.SnapshotPaused {
+				g.Go(func() error { return sn.table(jobCtx, job) })
+			}
+		}
+		if err := g.Wait(); err != nil {
+			return err
+		}
+		if len(jobs) > 0 {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+		if now := sn.s.deps.Now(); now.Sub(discovered) >= sn.s.cfg.DiscoverInterval {
+			discovered = now
+			if known, err = sn.discover(ctx, known); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// discover takes new tables into the publication and plans their load.
+func (sn *snapshotter) discover(ctx context.Context, known []cdc.CapturedTable) ([]cdc.CapturedTable, error) {
+	adm, err := connectAdmin(ctx, sn.s.cfg)
+	if err != nil {
+		return known, err
+	}
+	defer adm.close(context.WithoutCancel(ctx))
+	tables, err := adm.ensurePublication(ctx)
+	if err != nil {
+		return known, err
+	}
+	if err := sn.s.planSnapshots(ctx, begin{tables: tables}, known); err != nil {
+		return known, err
+	}
+	var now []cdc.CapturedTable
+	for _, t := range tables {
+		now = append(now, t.CapturedTable)
+	}
+	return now, sn.s.deps.Store.SaveTables(ctx, sn.s.cfg.Capture, now)
+}
+
+// table loads one table, chunk after chunk; the next chunk is read while the one before waits for its place in the stream.
+func (sn *snapshotter) table(ctx context.Context, job cdc.SnapshotJob) error {
+	adm, err := connectAdmin(ctx, sn.s.cfg)
+	if err != nil {
+		return err
+	}
+	defer adm.close(context.WithoutCancel(ctx))
+	if _, err := adm.conn.Exec(ctx, "set synchronous_commit = local"); err != nil {
+		return classify("prepare snapshot", err)
+	}
+	plan, err := adm.planTable(ctx, sn.facts.version, job.Schema, job.Table)
+	if err != nil {
+		return err
+	}
+	if plan == nil {
+		sn.s.deps.Log.Warn("table is gone, its snapshot ends", "table", job.Schema+"."+job.Table)
+		job.Status, job.Completed = cdc.SnapshotDone, sn.s.deps.Now()
+		return sn.advance(ctx, job)
+	}
+	if job.Started.IsZero() {
+		job.Started = sn.s.deps.Now()
+	}
+	if plan.byBlock && job.Relfile != plan.relfile {
+		job.Relfile, job.Resume, job.Rows = plan.relfile, nil, 0
+	}
+	job.Status = cdc.SnapshotRunning
+	if err := sn.advance(ctx, job); err != nil {
+		return err
+	}
+	sn.s.deps.Log.Info("snapshot begins", "table", job.Schema+"."+job.Table, "estimated_rows", job.Estimated, "resumed", job.Resume != nil)
+	if err := sn.chunks(ctx, adm, plan, &job); err != nil {
+		return err
+	}
+	job.Status, job.Completed = cdc.SnapshotDone, sn.s.deps.Now()
+	sn.s.deps.Log.Info("snapshot done", "table", job.Schema+"."+job.Table, "rows", job.Rows,
+		"seconds", job.Completed.Sub(job.Started).Seconds())
+	return sn.advance(ctx, job)
+}
+
+func (sn *snapshotter) advance(ctx context.Context, job cdc.SnapshotJob) error {
+	if err := sn.s.deps.Store.AdvanceSnapshot(ctx, sn.s.cfg.Capture, job); err != nil {
+		return fmt.Errorf("record the snapshot of %s.%s: %w", job.Schema, job.Table, err)
+	}
+	return nil
+}
+
+// maxWaiting is how many chunks of a table may wait for their place in the stream or for their acknowledgement. // I6
+const maxWaiting = 3
+
+// chunks reads the table from job.Resume to its end and records each chunk once it is acknowledged.
+func (sn *snapshotter) chunks(ctx context.Context, adm *admin, plan *tablePlan, job *cdc.SnapshotJob) error {
+	var waiting []*chunk
+	resume, limit := job.Resume, min(1024, sn.s.cfg.ChunkRows)
+	ended := false
+	for !ended || len(waiting) > 0 {
+		for !ended && len(waiting) < maxWaiting {
+			c, err := sn.readChunk(ctx, adm, plan, job.Where, resume, limit)
+			if err != nil {
+				return err
+			}
+			waiting = append(waiting, c)
+			resume, ended = c.resume, c.last
+			if len(c.rows) > 0 {
+				limit = max(1, min(sn.s.cfg.ChunkRows, sn.s.cfg.ChunkBytes*len(c.rows)/max(1, len(c.arena))))
+			}
+		}
+		c := waiting[0]
+		if err := sn.await(ctx, c); err != nil {
+			return err
+		}
+		if c.again {
+			// The read missed a commit that the log had before it. Read again from here; what was read after it is void too.
+			for _, w := range waiting {
+				sn.forget(w)
+			}
+			waiting, resume, ended = nil, c.from, false
+			sn.s.deps.Log.Debug("chunk is read again: a commit was not yet visible", "table", job.Schema+"."+job.Table)
+			continue
+		}
+		waiting = waiting[1:]
+		job.Resume = c.resume
+		job.Rows += int64(len(c.rows))
+		c.arena, c.rows = nil, nil
+		if err := sn.advance(ctx, *job); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// await blocks until a chunk is in the feed and acknowledged, or must be read again.
+func (sn *snapshotter) await(ctx context.Context, c *chunk) error {
+	select {
+	case <-c.settled:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if c.again {
+		return nil
+	}
+	for cdc.LSN(sn.s.confirmed.Load()) < c.end {
+		select {
+		case <-sn.s.onConfirm:
+			signal(sn.s.onConfirm) // other tables wait for it too
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+func (sn *snapshotter) forget(c *chunk) {
+	sn.s.mu.Lock()
+	defer sn.s.mu.Unlock()
+	sn.stream.forget(c)
+}
+
+// readChunk writes the low mark, reads, writes the high mark.
+func (sn *snapshotter) readChunk(ctx context.Context, adm *admin, plan *tablePlan, where string, resume []string, limit int) (*chunk, error) {
+	sn.s.mu.Lock()
+	sn.serial++
+	c := &chunk{id: sn.run_ + "." + strconv.Itoa(sn.serial), topic: topicName(sn.s.cfg.TopicPrefix, plan.schema, plan.table), from: resume, settled: make(chan struct{})}
+	sn.stream.chunks[c.id] = c
+	sn.s.mu.Unlock()
+	if err := adm.mark(ctx, "low", c.id); err != nil {
+		return nil, err
+	}
+	if err := plan.read(ctx, adm, c, sn.s.cfg, where, resume, limit); err != nil {
+		return nil, err
+	}
+	c.readAt = sn.s.deps.Now()
+	return c, adm.mark(ctx, "high", c.id)
+}
+
+// mark writes a watermark; its commit flushes it, so that the stream meets it soon.
+func (a *admin) mark(ctx context.Context, which, id string) error {
+	_, err := a.conn.Exec(ctx, "select pg_logical_emit_message(true, $1, $2)", prefixSnapshot+which, id)
+	return classify("write watermark", err)
+}
