@@ -35,6 +35,7 @@ type tableName struct{ schema, table string }
 type compiledRoute struct {
 	index   int
 	columns []string
+	dates   []bool
 	hop     bool
 }
 
@@ -299,7 +300,7 @@ func (f *fileCompiler) plan(name string, q query) (QueryPlan, bool) {
 			ok = false
 			continue
 		}
-		if t := plan.Columns[at]; t.Type == Timestamp || t.Type == Any || t.Type == TextList || strings.HasPrefix(t.Database, "float") {
+		if t := plan.Columns[at]; unstable(t) {
 			f.add(q.keyNode.Finding(Error, fmt.Sprintf("key column %q of query %s is of type %s, whose text is not stable", k, name, t.Database),
 				"a number, text, date, uuid or boolean", "cast it to text in the query and in the hop that routes to it"))
 			ok = false

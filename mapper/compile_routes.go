@@ -18,7 +18,7 @@ func (f *fileCompiler) compileRoutes() {
 			f.add(r.keyNode.Finding(Error, fmt.Sprintf("the route gives %d key columns", len(r.key)),
 				fmt.Sprintf("%d, as the document has: %s", len(f.flowFile.key), strings.Join(f.flowFile.key, ", ")), ""))
 		}
-		f.routeTable(r, cr.columns)
+		cr.dates = f.routeTable(i, r, cr.columns)
 		schema, table, _ := strings.Cut(r.table, ".")
 		name := tableName{schema, table}
 		f.out.routes[name] = append(f.out.routes[name], cr)
@@ -56,7 +56,8 @@ func (f *fileCompiler) hop(i int, r route) {
 }
 
 // routeTable checks the table of a route: it exists, has the columns, its deletes carry them, and the publication holds it.
-func (f *fileCompiler) routeTable(r route, columns []string) {
+// It tells which of the columns are dates, whose text in the feed has a zone.
+func (f *fileCompiler) routeTable(index int, r route, columns []string) (dates []bool) {
 	t, ok := f.schema.Tables[r.table]
 	if !ok {
 		var known []string
@@ -65,20 +66,23 @@ func (f *fileCompiler) routeTable(r route, columns []string) {
 		}
 		slices.Sort(known)
 		f.add(r.tnode.Finding(Error, fmt.Sprintf("there is no table %s", r.table), "schema.table as the database spells it, without quotes", suggest(r.table, known)))
-		return
+		return nil
 	}
 	var missing []string
-	for _, col := range columns {
-		if columnIndex(t.Columns, col) < 0 {
+	for i, col := range columns {
+		at := columnIndex(t.Columns, col)
+		if at < 0 {
 			f.add(r.keyNode.Finding(Error, fmt.Sprintf("table %s has no column %q", r.table, col), "a column of the table", suggest(col, columnNames(t.Columns))))
-			return
+			return nil
 		}
+		f.sameText(index, r, i, t.Columns[at])
+		dates = append(dates, t.Columns[at].Type == Date)
 		if !slices.Contains(t.Identity, col) {
 			missing = append(missing, col)
 		}
 	}
 	if len(missing) > 0 && !r.ignoreDeletes {
-		f.add(r.tnode.Finding(Warning,
+		f.add(r.tnode.Finding(Error,
 			fmt.Sprintf("a deleted row of %s does not carry %s, so a delete, or a row that moves to another document, would not be noticed", r.table, strings.Join(missing, ", ")),
 			"a replica identity with "+strings.Join(columns, ", "), identityStatement(r.table, t, columns)))
 	}
@@ -86,6 +90,41 @@ func (f *fileCompiler) routeTable(r route, columns []string) {
 		f.add(r.tnode.Finding(Error, fmt.Sprintf("publication %q does not hold %s: its changes never arrive", f.schema.Publication, r.table),
 			"the table in the publication", fmt.Sprintf("run: alter publication %s add table %s", quoteName(f.schema.Publication), quoteTable(r.table))))
 	}
+	return dates
+}
+
+// sameText checks that a value reads the same in the feed and in the query that it is compared with.
+func (f *fileCompiler) sameText(index int, r route, i int, column Column) {
+	if unstable(column) {
+		f.add(r.keyNode.Finding(Error, fmt.Sprintf("column %q of %s is of type %s, whose text in the feed is another than in a query", column.Name, r.table, column.Database),
+			"a number, text, date, uuid or boolean", "name the document by another column, such as the row's own key, with a hop"))
+		return
+	}
+	var other Column
+	if r.hop != nil {
+		h, ok := f.out.hops[index]
+		if !ok {
+			return
+		}
+		other = h.Columns[h.From[i]]
+	} else if i < len(f.out.root.Key) {
+		other = f.out.root.Columns[f.out.root.Key[i]]
+	} else {
+		return
+	}
+	if (column.Database == "character") != (other.Database == "character") || (column.Database == "numeric") != (other.Database == "numeric") {
+		f.add(r.keyNode.Finding(Error, fmt.Sprintf("column %q of %s is %s, but the query gives %q as %s: the texts differ, so the row would not be found",
+			column.Name, r.table, column.Database, other.Name, other.Database), "the same type on both sides", "leave the column as it is in the query, without a cast"))
+	}
+}
+
+// unstable tells whether values of the column have more than one text.
+func unstable(c Column) bool {
+	switch c.Database {
+	case "real", "double precision", "bytea", "interval", "money":
+		return true
+	}
+	return c.Type == Timestamp || c.Type == Any || c.Type == TextList || strings.HasPrefix(c.Database, "time ")
 }
 
 // identityStatement gives the statement that makes deletes carry the columns: by a unique index if one serves, else FULL.

@@ -107,7 +107,7 @@ func TestExpressionsComputeExactlyAndPassNullOn(t *testing.T) {
 		`total(map(order.lines, .p))`:                           `1.3`,
 		`any(order.lines, .q > 2)`:                              `true`,
 		`filter(order.lines, .q > 2)`:                           `[{"p":0.2,"q":3}]`,
-		`map(order.lines, ({"n": .q}))`:                           `[{"n":2},{"n":3}]`,
+		`map(order.lines, ({"n": .q}))`:                         `[{"n":2},{"n":3}]`,
 		`find(order.lines, .q == 2).p`:                          `1.1`,
 		`reduce(order.lines, #acc + #.q, 10)`:                   `15`,
 		`count(order.lines, .q > 1)`:                            `2`,

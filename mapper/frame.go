@@ -33,6 +33,18 @@ type evalContext struct {
 	path       []pathStep
 	seen       []string
 	root       *frame
+	// steps counts elements that list functions went over.
+	steps int
+}
+
+// maxSteps bounds the work of one body: an expression always ends, however lists are nested in it.
+const maxSteps = 1_000_000
+
+func (c *evalContext) work(steps int) error {
+	if c.steps += steps; c.steps > maxSteps {
+		return fmt.Errorf("the expressions go over more than %d elements", maxSteps)
+	}
+	return nil
 }
 
 type pointer struct {
@@ -73,9 +85,9 @@ func decodeText(col Column, s string) (any, error) {
 		}
 		return n, nil
 	case Decimal:
-		d, err := decimal.NewFromString(s)
+		d, err := parseDecimal(s)
 		if err != nil {
-			return nil, fmt.Errorf("column %q holds NaN or infinity, which is no amount", col.Name)
+			return nil, fmt.Errorf("column %q holds NaN, infinity or another value that is no amount", col.Name)
 		}
 		return d, nil
 	case Bool:
@@ -106,7 +118,7 @@ func exact(v any) any {
 		if n, err := strconv.Atoi(v.String()); err == nil {
 			return n
 		}
-		d, err := decimal.NewFromString(v.String())
+		d, err := parseDecimal(v.String())
 		if err != nil {
 			return v.String()
 		}

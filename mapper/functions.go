@@ -138,9 +138,9 @@ func callDecimal(_ callContext, a []any) (any, error) {
 		return d, nil
 	}
 	s, _ := a[0].(string)
-	d, err := decimal.NewFromString(strings.TrimSpace(s))
+	d, err := parseDecimal(strings.TrimSpace(s))
 	if err != nil {
-		return nil, fmt.Errorf("decimal: the text is no number")
+		return nil, fmt.Errorf("decimal: %w", err)
 	}
 	return d, nil
 }

@@ -54,7 +54,13 @@ func (b *builder) binary(op string, left, right ast.Node, n ast.Node) evaluate {
 	case "matches":
 		return b.matches(l, right)
 	case "..":
-		return both(l, r, integerRange)
+		return func(c *evalContext, f *frame) (any, error) {
+			v, err := both(l, r, integerRange)(c, f)
+			if list, _ := v.([]any); err == nil {
+				err = c.work(len(list))
+			}
+			return v, err
+		}
 	}
 	return b.fail(n, fmt.Sprintf("the operator %s is not supported", op), "+ - * / % == != < <= > >= and or not in contains startsWith endsWith matches ?? ..")
 }
@@ -90,6 +96,20 @@ func logical(l, r evaluate, stop bool) evaluate {
 		return t, nil
 	}
 }
+
+// parseDecimal reads a decimal number. Exponents that would make a text of thousands of digits are refused.
+func parseDecimal(s string) (decimal.Decimal, error) {
+	d, err := decimal.NewFromString(s)
+	if err != nil {
+		return d, fmt.Errorf("the text is no number")
+	}
+	if e := d.Exponent(); e > maxExponent || e < -maxExponent {
+		return decimal.Decimal{}, fmt.Errorf("the number has an exponent beyond %d", maxExponent)
+	}
+	return d, nil
+}
+
+const maxExponent = 400
 
 func toDecimal(v any) (decimal.Decimal, bool) {
 	switch v := v.(type) {
@@ -320,6 +340,9 @@ func (b *builder) predicate(n *ast.BuiltinNode) evaluate {
 		at := len(c.pointers) - 1
 		defer func() { c.pointers = c.pointers[:at] }()
 		return run(items, func(i int) (any, error) {
+			if err := c.work(1); err != nil {
+				return nil, err
+			}
 			c.pointers[at].element, c.pointers[at].index = items[i], i
 			if body == nil {
 				return items[i], nil

@@ -48,10 +48,13 @@ func (r *compiledRoute) side(flow Flow, c *cdc.Change, row cdc.Row, must bool, t
 	}
 	var few [4]string
 	values := few[:0]
-	for _, col := range r.columns {
+	for i, col := range r.columns {
 		v := row.Column(col)
 		switch v.State {
 		case cdc.Present:
+			if r.dates[i] {
+				v.Text = strings.TrimSuffix(v.Text, "Z")
+			}
 			values = append(values, v.Text)
 		case cdc.Null:
 			return nil
