@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-
-	"github.com/shopspring/decimal"
 )
 
 // frame is the row in scope at evaluation time; frames mirror the compile-time scopes.
