@@ -35,13 +35,19 @@
 //	POST   /_sandbox/applications/{token}/approve  {"oauth_verifier":"..."}; with a loopback callback it is also posted there
 //	POST   /_sandbox/orders                        places an order: a body as for PUT /api/order/new, but prices, dates, number and currency
 //	                                               have defaults, "status" is draft, review, pending or approved, and "split" may be ship,
-//	                                               season, department or warehouse; answers an array of orders
+//	                                               season, department or warehouse, and "doors" several shipping codes (suffixes -A, -B);
+//	                                               answers an array of orders
 //	POST   /_sandbox/orders/{ref}/submit           draft to review; {"status":"pending"} for a brand user
 //	POST   /_sandbox/orders/{ref}/approve          to approved
 //	POST   /_sandbox/orders/{ref}/reject           back to draft, stock is given back
 //	POST   /_sandbox/orders/{ref}/cancel           to cancelled, stock is given back
 //	POST   /_sandbox/orders/{ref}/edit             fields to change, as a user does it; "to_pending":true also sends it back to pending
 //	POST   /_sandbox/orders/{ref}/split            {"by":"ship"}: siblings with suffixes -1, -2; answers all of them
+//
+// # Switches
+//
+// What is not known of the original is a field of Switches: DefaultSwitches is strict, LenientSwitches takes whatever a client
+// was ever seen to send. They can be turned at any time.
 //
 // # Faults
 //

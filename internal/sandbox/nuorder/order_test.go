@@ -341,6 +341,34 @@ func TestSplitGivesSuffixesAndOneGroup(t *testing.T) {
 	w.want(200, "GET", "/api/order/number/900-2", nil)
 }
 
+func TestBulkOrdersHaveOneSiblingForEachDoor(t *testing.T) {
+	t.Parallel()
+	w := stocked(t, nil)
+	body := companyBody("C1")
+	body["addresses"] = append(body["addresses"].(l), m{"line_1": "3 Far St", "country": "US", "type": "shipping", "shipping_code": "S2"})
+	w.want(200, "PUT", "/api/company/new/force", body)
+	late := orderLine("A2-RED", map[string]int{"M": 1})
+	late["ship_start"] = "2026-05-01"
+	place := m{"order_number": "900", "split": "ship", "doors": l{"S1", "S2"}, "retailer": m{"retailer_code": "C1"},
+		"line_items": l{orderLine("A1-RED", map[string]int{"S": 1}), late}}
+	got, err := w.srv.PlaceOrder("", place)
+	if err != nil || len(got) != 4 {
+		t.Fatalf("%d orders, %v", len(got), err)
+	}
+	for i, n := range []string{"900-1-A", "900-1-B", "900-2-A", "900-2-B"} {
+		if o := w.want(200, "GET", "/api/order/number/"+n, nil).doc(t); o["_id"] != got[i]["_id"] || o["shipping_address"].(m)["code"] != []string{"S1", "S2"}[i%2] {
+			t.Errorf("%s: %v at %v", n, o["_id"], o["shipping_address"])
+		}
+	}
+	if got := figures(t, w, "A1-RED"); got != 23 {
+		t.Errorf("two doors left %d of 25", got)
+	}
+	place["doors"] = l{"S9"}
+	if _, err := w.srv.PlaceOrder("", place); err == nil {
+		t.Error("an unknown door was taken")
+	}
+}
+
 func TestUserEditIsMarkedAndMaySendTheOrderBack(t *testing.T) {
 	t.Parallel()
 	w := stocked(t, nil)

@@ -87,7 +87,7 @@ func FuzzAuthorizationHeader(f *testing.F) {
 	})
 }
 
-func FuzzStatusAndBodyNeverPanic(f *testing.F) {
+func FuzzBodiesNeverPanic(f *testing.F) {
 	f.Add([]byte(`{"style_number":"1","season":"S","color":"c","name":"n","sizes":[{"size":"M"}],"pricing":{"USD":{"wholesale":1}}}`))
 	f.Add([]byte(`{"order_number":"1","external_id":"x","currency_code":"USD","retailer":{"retailer_code":"C"},"line_items":[{"sizes":[]}]}`))
 	f.Add([]byte(`{"inventory":[{"warehouse":"default","wip":[{"name":"immediate","sizes":[{"size":"M","quantity":1e9}]}]}],"addresses":[{}]}`))

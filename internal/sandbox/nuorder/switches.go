@@ -128,6 +128,17 @@ func DefaultSwitches() Switches {
 	}
 }
 
+// LenientSwitches accept whatever any client was ever seen to send; where the default refuses, they do not.
+func LenientSwitches() Switches {
+	s := DefaultSwitches()
+	s.LegacyQuery, s.RequireQuotes = "outside", false
+	s.UpdateVerbs, s.NumberPath, s.PathCase = []string{"POST", "PUT"}, "both", "folded"
+	s.DatesIn, s.WIPDates = []string{"dash", "slash", "us", "iso"}, []string{"us", "dash", "slash", "iso"}
+	s.NumbersAsText, s.ZeroQuantity, s.ZeroPrice = true, "accept", "accept"
+	s.RequireExternalID, s.RequireLineDates = false, false
+	return s
+}
+
 // clone copies the lists too, so that a copy can be changed.
 func (s Switches) clone() Switches {
 	for _, l := range []*[]string{&s.UpdateVerbs, &s.StatusVerbs, &s.ShipmentTypes, &s.ShipmentStatuses, &s.RefuseStatus, &s.DatesIn, &s.WIPDates} {

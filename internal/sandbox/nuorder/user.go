@@ -44,7 +44,7 @@ func (p *portal) order(ref string) (*order, error) {
 }
 
 // PlaceOrder places an order as a buyer or a brand user does and returns what came of it: one order, or several if "split" is
-// ship, season, department or warehouse. The body is that of an order create; number, currency, dates and prices have defaults,
+// ship, season, department or warehouse, or if "doors" names several shipping codes of the company. The body is that of an order create; number, currency, dates and prices have defaults,
 // and status is review unless it is given.
 func (s *Server) PlaceOrder(portal string, body map[string]any) ([]map[string]any, error) {
 	v, err := normalise(body)
@@ -57,9 +57,14 @@ func (s *Server) PlaceOrder(portal string, body map[string]any) ([]map[string]an
 	}
 	var out []map[string]any
 	err = s.asUser(portal, func(c *call) error {
-		by := str(d, "split")
+		by, doors := str(d, "split"), list(d, "doors")
 		delete(d, "split")
+		delete(d, "doors")
 		if err := c.userDefaults(d); err != nil {
+			return err
+		}
+		addresses, err := c.doorAddresses(d, doors)
+		if err != nil {
 			return err
 		}
 		o, a := c.newOrder(d, true)
@@ -73,7 +78,7 @@ func (s *Server) PlaceOrder(portal string, body map[string]any) ([]map[string]an
 				return err
 			}
 		}
-		for _, o := range group {
+		for _, o := range c.bulk(group, addresses) {
 			if c.sw.DecrementOnSubmit && o.status() != "draft" {
 				c.take(o)
 			}
@@ -82,6 +87,50 @@ func (s *Server) PlaceOrder(portal string, body map[string]any) ([]map[string]an
 		return nil
 	})
 	return out, err
+}
+
+// doorAddresses finds the addresses of a bulk order by their shipping codes.
+func (c *call) doorAddresses(d doc, doors []any) ([]doc, error) {
+	co := c.p.companies[c.p.byCode[str(sub(d, "retailer"), "retailer_code")]]
+	var out []doc
+	for _, v := range doors {
+		code, _ := v.(string)
+		all := docs(co.Doc, "addresses")
+		i := slices.IndexFunc(all, func(a doc) bool { return code != "" && str(a, "shipping_code") == code })
+		if i < 0 {
+			return nil, fmt.Errorf("the company has no address with the shipping code %q", code)
+		}
+		address := cloneDoc(all[i])
+		address["code"], address["ref"] = code, ""
+		out = append(out, address)
+	}
+	if len(out) > 26 {
+		return nil, errors.New("a bulk order goes to 26 doors at most")
+	}
+	return out, nil
+}
+
+// bulk makes one order for each door, with the suffixes -A, -B; the first keeps its _id.
+func (c *call) bulk(group []*order, doors []doc) []*order {
+	if len(doors) == 0 {
+		return group
+	}
+	var out []*order
+	for _, o := range group {
+		base := o.number()
+		delete(c.p.byNumber, base)
+		for i, address := range doors {
+			e := o
+			if i > 0 {
+				e = &order{Doc: cloneDoc(o.Doc), Since: c.now}
+				e.Doc["_id"] = c.s.newID()
+			}
+			e.Doc["order_number"], e.Doc["shipping_address"] = base+"-"+string(rune('A'+i)), cloneDoc(address)
+			c.p.orders[e.id()], c.p.byNumber[e.number()] = e, e.id()
+			out = append(out, e)
+		}
+	}
+	return out
 }
 
 // userDefaults fills what the user interface would fill.
