@@ -114,7 +114,7 @@ func (a *API) Run(ctx context.Context, addr string, ready chan<- string) error {
 			err = server.Close()
 		}
 		cancel()
-		<-ended
+		<-ended //nolint:errcheck // it only says that the server was closed
 	}
 	a.Close()
 	return err
@@ -193,8 +193,10 @@ func (a *API) postOrder(c *call) {
 	}
 	if duplicate, ok := errors.AsType[*DuplicateError](err); ok {
 		c.entry.OrderNo = duplicate.OrderNo
-		c.answer(http.StatusConflict, map[string]any{"error": "duplicate", "message": duplicate.Error(),
-			"order_no": number(duplicate.OrderNo), "external_ref": duplicate.ExternalRef})
+		c.answer(http.StatusConflict, map[string]any{
+			"error": "duplicate", "message": duplicate.Error(),
+			"order_no": number(duplicate.OrderNo), "external_ref": duplicate.ExternalRef,
+		})
 		return
 	}
 	if err != nil {

@@ -79,12 +79,14 @@ func someOrder(t *testing.T, pool *pgxpool.Pool, ref string) map[string]any {
 	if err := pool.QueryRow(t.Context(), "select upc from oms.skus order by sku_id offset 5 limit 1").Scan(&other); err != nil {
 		t.Fatal(err)
 	}
-	return map[string]any{"external_ref": ref, "customer_id": customer, "po_number": "PO 1", "currency": "USD", "discount_rate": "2.50", "notes": "café",
+	return map[string]any{
+		"external_ref": ref, "customer_id": customer, "po_number": "PO 1", "currency": "USD", "discount_rate": "2.50", "notes": "café",
 		"custom": map[string]any{"channel": "nuorder"},
 		"lines": []map[string]any{
 			{"item_number": item, "season_code": season, "color_code": color, "size": size, "quantity": 3, "price": "35.00"},
 			{"upc": other, "quantity": 2, "price": 12.5, "warehouse_no": 1},
-		}}
+		},
+	}
 }
 
 func TestOrderIsCreatedFoundAndRead(t *testing.T) {

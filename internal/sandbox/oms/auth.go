@@ -118,8 +118,10 @@ func (a *API) issueToken(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a.journal.count("tokens")
-	writeJSON(w, http.StatusOK, map[string]any{"access_token": a.tokens.issue(auth.TokenLife), "token_type": "Bearer",
-		"expires_in": json.Number(fmt.Sprint(max(1, int(auth.TokenLife.Seconds()))))})
+	writeJSON(w, http.StatusOK, map[string]any{
+		"access_token": a.tokens.issue(auth.TokenLife), "token_type": "Bearer",
+		"expires_in": json.Number(fmt.Sprint(max(1, int(auth.TokenLife.Seconds())))),
+	})
 }
 
 // tokens are the OAuth2 tokens that are good now.

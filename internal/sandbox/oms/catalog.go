@@ -32,10 +32,30 @@ func (s *genStyle) price(currency string) int {
 }
 
 var palette = [][2]string{ //nolint:gochecknoglobals // a constant in all but form
-	{"BLK", "Black"}, {"WHT", "White"}, {"NVY", "Navy"}, {"RED", "Red"}, {"OLV", "Olive"}, {"SND", "Sand"}, {"CHR", "Charcoal"},
-	{"IVO", "Ivory"}, {"RST", "Rust"}, {"TEA", "Teal"}, {"MUS", "Mustard"}, {"BRG", "Burgundy"}, {"SKY", "Sky Blue"},
-	{"FOR", "Forest"}, {"LIL", "Lilac"}, {"COR", "Coral"}, {"STN", "Stone/Oat"}, {"IND", "Indigo"}, {"ROS", "Rosé"}, {"MNT", "Mint"},
-	{"CAM", "Camel"}, {"PLM", "Plum"}, {"SLT", "Slate"}, {"GLD", "Old Gold"},
+	{"BLK", "Black"},
+	{"WHT", "White"},
+	{"NVY", "Navy"},
+	{"RED", "Red"},
+	{"OLV", "Olive"},
+	{"SND", "Sand"},
+	{"CHR", "Charcoal"},
+	{"IVO", "Ivory"},
+	{"RST", "Rust"},
+	{"TEA", "Teal"},
+	{"MUS", "Mustard"},
+	{"BRG", "Burgundy"},
+	{"SKY", "Sky Blue"},
+	{"FOR", "Forest"},
+	{"LIL", "Lilac"},
+	{"COR", "Coral"},
+	{"STN", "Stone/Oat"},
+	{"IND", "Indigo"},
+	{"ROS", "Rosé"},
+	{"MNT", "Mint"},
+	{"CAM", "Camel"},
+	{"PLM", "Plum"},
+	{"SLT", "Slate"},
+	{"GLD", "Old Gold"},
 }
 
 // makeBasics fills the small tables that the others point to.

@@ -149,8 +149,10 @@ func (a *API) playBefore(c *call) bool {
 		}
 		c.fail(status, "internal", "something went wrong")
 	case Refuse:
-		c.answer(http.StatusUnprocessableEntity, map[string]any{"error": "refused", "message": "order refused",
-			"reasons": []Reason{{Field: "order", Code: "refused", Message: "refused by a fault hook"}}})
+		c.answer(http.StatusUnprocessableEntity, map[string]any{
+			"error": "refused", "message": "order refused",
+			"reasons": []Reason{{Field: "order", Code: "refused", Message: "refused by a fault hook"}},
+		})
 	case Unauthorized:
 		c.fail(http.StatusUnauthorized, "unauthorized", "the credentials are missing, wrong or expired")
 	case LostAfterCommit, AppliedLate:

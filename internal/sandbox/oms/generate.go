@@ -35,8 +35,13 @@ func (s Sizes) withDefaults() Sizes {
 		field  *int
 		normal int
 	}{
-		{&s.Styles, 200}, {&s.Colors, 4}, {&s.SizesPerRun, 6}, {&s.Customers, 300}, {&s.PurchaseOrders, 40},
-		{&s.OldOrders, 150}, {&s.RecentOrders, 20},
+		{&s.Styles, 200},
+		{&s.Colors, 4},
+		{&s.SizesPerRun, 6},
+		{&s.Customers, 300},
+		{&s.PurchaseOrders, 40},
+		{&s.OldOrders, 150},
+		{&s.RecentOrders, 20},
 	} {
 		switch {
 		case *f.field == 0:

@@ -27,9 +27,15 @@ type genStock struct {
 var places = []struct { //nolint:gochecknoglobals // a constant in all but form
 	currency, country, state, city, zip string
 }{
-	{"USD", "US", "NY", "New York", "10013"}, {"USD", "US", "CA", "Los Angeles", "90014"}, {"USD", "US", "IL", "Chicago", "60607"},
-	{"USD", "US", "TX", "Austin", "78701"}, {"USD", "US", "WA", "Seattle", "98101"}, {"USD", "US", "MA", "Boston", "02116"},
-	{"EUR", "DE", "BE", "Berlin", "10119"}, {"EUR", "FR", "", "Saint-Étienne", "42000"}, {"CAD", "CA", "QC", "Montréal", "H2T 1S6"},
+	{"USD", "US", "NY", "New York", "10013"},
+	{"USD", "US", "CA", "Los Angeles", "90014"},
+	{"USD", "US", "IL", "Chicago", "60607"},
+	{"USD", "US", "TX", "Austin", "78701"},
+	{"USD", "US", "WA", "Seattle", "98101"},
+	{"USD", "US", "MA", "Boston", "02116"},
+	{"EUR", "DE", "BE", "Berlin", "10119"},
+	{"EUR", "FR", "", "Saint-Étienne", "42000"},
+	{"CAD", "CA", "QC", "Montréal", "H2T 1S6"},
 }
 
 // makeCustomers makes customers with billing, shipping and chain-store addresses.
@@ -42,8 +48,10 @@ func (g *generator) makeCustomers() {
 		if i > 0 {
 			place = pick(g, places)
 		}
-		c := &genCustomer{id: fmt.Sprintf("C%05d", 10001+i), currency: place.currency, terms: pick(g, terms),
-			rep: fmt.Sprintf("R%02d", g.between(1, 8)), discount: "0.00", active: i%29 != 28}
+		c := &genCustomer{
+			id: fmt.Sprintf("C%05d", 10001+i), currency: place.currency, terms: pick(g, terms),
+			rep: fmt.Sprintf("R%02d", g.between(1, 8)), discount: "0.00", active: i%29 != 28,
+		}
 		if g.chance(35) {
 			c.discount = fmt.Sprintf("%d.%02d", g.between(2, 20), pick(g, []int{0, 0, 50}))
 		}

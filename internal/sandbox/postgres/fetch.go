@@ -77,7 +77,7 @@ func fetch(ctx context.Context, c Config, cache string) (install, error) {
 	if err != nil {
 		return install{}, fmt.Errorf("make folder for the download: %w", err)
 	}
-	defer os.RemoveAll(temp)
+	defer func() { _ = os.RemoveAll(temp) }() // only a leftover
 	if err := os.Chmod(temp, 0o755); err != nil {
 		return install{}, err
 	}

@@ -269,7 +269,7 @@ func (s *Server) admin(ctx context.Context, do func(*pgx.Conn) error) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close(context.WithoutCancel(ctx))
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // nothing is left to lose
 	return do(conn)
 }
 

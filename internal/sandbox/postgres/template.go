@@ -45,7 +45,7 @@ func templateOf(ctx context.Context, i install, as *account, cache string) (stri
 	if err != nil {
 		return "", fmt.Errorf("make folder for a template: %w", err)
 	}
-	defer os.RemoveAll(base)
+	defer func() { _ = os.RemoveAll(base) }() // only a leftover
 	if err := os.Chmod(base, 0o755); err != nil {
 		return "", err
 	}

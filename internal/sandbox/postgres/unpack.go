@@ -22,7 +22,7 @@ func unpack(jar, dir string) error {
 	if err != nil {
 		return err
 	}
-	defer z.Close()
+	defer func() { _ = z.Close() }() // only read
 	for _, f := range z.File {
 		if !strings.HasSuffix(f.Name, ".txz") {
 			continue
@@ -49,7 +49,7 @@ func unpackTxz(r io.Reader, dir string) error {
 	if err != nil {
 		return err
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }()
 	t, left := tar.NewReader(x), int64(maxUnpacked)
 	for {
 		h, err := t.Next()
