@@ -24,6 +24,7 @@ type assembler struct {
 	tracer     trace.Tracer
 	ctx        context.Context // of the run, parent of the spans
 	snapshots  *snapshotStream
+	spill      *spill
 	cur        *batch
 	row        rowMessage
 	tx         transaction
@@ -75,6 +76,9 @@ func (a *assembler) handle(lsn cdc.LSN, msg []byte) error {
 		return errShort
 	}
 	kind, body := msg[0], msg[1:]
+	if a.spill.cur != nil && kind != 'E' {
+		return a.spill.add(lsn, kind, body)
+	}
 	switch kind {
 	case 'I', 'U', 'D':
 		if err := parseRow(kind, body, &a.row); err != nil {
@@ -99,6 +103,14 @@ func (a *assembler) handle(lsn cdc.LSN, msg []byte) error {
 		}
 		a.commit(end)
 		return nil
+	case 'S':
+		return a.spill.start(body)
+	case 'E':
+		return a.spill.stop()
+	case 'c':
+		return a.streamCommit(body)
+	case 'A':
+		return a.spill.abort(body)
 	case 'R':
 		return a.relation(body)
 	case 'T':
@@ -133,6 +145,23 @@ func (a *assembler) begin(commit cdc.LSN, at int64, xid uint64) {
 	a.tx = transaction{open: true, xid: xid, commit: commit, commitTime: at, mid: a.tx.mid[:0], txid: a.tx.txid[:0], tail: a.tx.tail[:0]}
 	a.describe()
 	a.traceOf(&a.tx)
+}
+
+// streamCommit publishes a transaction that was streamed while it ran.
+func (a *assembler) streamCommit(body []byte) error {
+	r := reader{data: body}
+	xid := r.u32()
+	r.u8()
+	commit, end, at := cdc.LSN(r.u64()), cdc.LSN(r.u64()), int64(r.u64())
+	if r.bad {
+		return fmt.Errorf("stream commit: %w", errShort)
+	}
+	a.begin(commit, at+postgresEpoch, a.xidEpoch(xid))
+	if err := a.spill.replay(xid, a.handle); err != nil {
+		return err
+	}
+	a.commit(end)
+	return nil
 }
 
 // describe prepares what the envelope says of the transaction.

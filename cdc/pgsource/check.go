@@ -47,7 +47,9 @@ func Check(ctx context.Context, cfg Config) ([]Finding, error) {
 		return nil, err
 	}
 	var out []Finding
-	good := func(format string, args ...any) { out = append(out, Finding{OK: true, Text: fmt.Sprintf(format, args...)}) }
+	good := func(format string, args ...any) {
+		out = append(out, Finding{OK: true, Text: fmt.Sprintf(format, args...)})
+	}
 	bad := func(err error) {
 		f := Finding{Fatal: true, Code: fault.CodeOf(err), Text: err.Error()}
 		if e, ok := err.(*fault.Error); ok {

@@ -108,6 +108,11 @@ func (s *Source) stream(ctx context.Context, adm *admin, start begin, w *wire) e
 	}
 	a.xidEpoch = widen.widen
 	a.snapshots = snap.stream
+	a.spill = newSpill(s.cfg.SpillDir, s.cfg.SpillCap)
+	if err := a.spill.open(); err != nil {
+		s.mu.Unlock()
+		return err
+	}
 	s.a, s.handed = a, start.state.Through
 	s.mu.Unlock()
 	s.confirmed.Store(uint64(start.state.Through))
@@ -116,6 +121,9 @@ func (s *Source) stream(ctx context.Context, adm *admin, start begin, w *wire) e
 	defer stop()
 	g.Go(func() error {
 		err := st.run()
+		if serr := a.spill.close(); serr != nil {
+			s.deps.Log.Warn("spill files were not removed", "error", serr)
+		}
 		if lerr := st.last(); lerr != nil && ctx.Err() == nil {
 			s.deps.Log.Warn("last status was not sent", "error", lerr)
 		}

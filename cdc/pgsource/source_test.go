@@ -195,6 +195,22 @@ func (w *world) start() {
 		return result
 	}
 	w.t.Cleanup(func() { _ = w.stop() })
+	w.active()
+}
+
+// active waits until the slot is read.
+func (w *world) active() {
+	w.t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for range 4000 {
+		var n int
+		if err := w.pool.QueryRow(context.Background(), "select count(*) from pg_replication_slots where slot_name = $1 and active", w.cfg.Slot).Scan(&n); err == nil && n == 1 {
+			return
+		}
+		<-tick.C
+	}
+	w.t.Fatal("the slot is not read")
 }
 
 // halted waits until the capture ends by itself and gives why.

@@ -180,6 +180,7 @@ func (st *stream) full() error {
 		signal(s.ready)
 		err := st.waitFreed()
 		s.mu.Lock()
+		s.a.now = s.deps.Now().UnixNano()
 		if err != nil {
 			return err
 		}
@@ -195,6 +196,10 @@ func (st *stream) waitFreed() error {
 	defer timer.Stop()
 	select {
 	case <-st.s.freed:
+		if now := st.s.deps.Now(); !now.Before(st.next) {
+			st.heard = now
+			return st.tick(now)
+		}
 		return nil
 	case <-st.ctx.Done():
 		return st.ctx.Err()

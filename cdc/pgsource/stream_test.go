@@ -1,0 +1,118 @@
+package pgsource_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"nubridge/cdc"
+	"nubridge/cdc/pgsource"
+)
+
+func TestLargeTransactionsAreStreamedSpilledAndPrunedOfWhatWasRolledBack(t *testing.T) {
+	t.Parallel()
+	for _, protocol := range []int{1, 2} {
+		t.Run(fmt.Sprintf("protocol %d", protocol), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.cfg.Protocol, w.cfg.Snapshot = protocol, pgsource.SnapshotNever
+			w.exec("create table item (id bigint primary key, name text)", "alter database "+w.pool.Config().ConnConfig.Database+" set logical_decoding_work_mem = '64kB'")
+			w.start()
+			w.exec("insert into item values (0, 'first')")
+			w.await(1)
+			w.exec(`begin;
+				insert into item select i, repeat('x', 100) from generate_series(1, 3000) i;
+				savepoint a; insert into item select i, repeat('y', 100) from generate_series(3001, 6000) i;
+				savepoint b; insert into item select i, repeat('z', 100) from generate_series(6001, 7000) i; rollback to a;
+				savepoint c; insert into item select i, repeat('w', 100) from generate_series(7001, 9000) i; release c;
+				commit;`,
+				"begin; insert into item select i, repeat('x', 100) from generate_series(20000, 25000) i; rollback",
+				"insert into item values (99999, 'last')")
+			records := w.await(1 + 5000 + 1)
+			_ = w.stop()
+			if len(records) != 5002 {
+				t.Fatalf("%d records, want 5002", len(records))
+			}
+			first := records[1]
+			for i, r := range records[1:5001] {
+				if r.Position.Commit != first.Position.Commit || r.Position.Index != uint64(i) {
+					t.Fatalf("record %d has position %s, want index %d of %s", i, r.Position, i, first.Position.Commit)
+				}
+				want := i + 1
+				if i >= 3000 {
+					want = 7001 + i - 3000
+				}
+				if string(r.Key) != fmt.Sprintf(`{"id":%d}`, want) {
+					t.Fatalf("record %d has key %s, want %d", i, r.Key, want)
+				}
+			}
+			if got := w.feed.sizes[records[5000].Position.String()]; got != 5000 {
+				t.Errorf("the last change says %d were published, want 5000", got)
+			}
+		})
+	}
+}
+
+func TestEnvelopesOfUpdatesDeletesKeysAndIdentities(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.exec(`create table d (id int primary key, v text);
+		create table f (id int primary key, v text); alter table f replica identity full;
+		create table i (id int primary key, code text not null, v text); create unique index i_code on i (code); alter table i replica identity using index i_code;
+		create table n (v text);
+		create table big (id int primary key, n int, body text, data bytea, list text[]);
+		alter table big alter body set storage external, alter data set storage external, alter list set storage external`)
+	w.cfg.Snapshot = pgsource.SnapshotNever
+	w.start()
+	w.exec(
+		"insert into d values (1, 'a')", "update d set v = 'b'", "update d set id = 2", "delete from d",
+		"insert into f values (1, 'a')", "update f set v = 'b'", "update f set id = 2", "delete from f",
+		"insert into i values (1, 'c', 'a')", "update i set v = 'b'", "update i set code = 'd'", "delete from i",
+		"insert into n values ('x')",
+		"insert into big values (1, 1, repeat('long', 2000), convert_to(repeat('long', 2000), 'UTF8'), array[repeat('long', 2000)])",
+		"update big set n = 2", "alter table big replica identity full", "update big set n = 3", "truncate d, f")
+	records := w.await(25)
+	_ = w.stop()
+	var got []string
+	for _, r := range records {
+		c, err := cdc.DecodeChange(&r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := fmt.Sprintf("%s %s %s", c.Table, string(rune(c.Op)), r.Key)
+		for _, side := range []cdc.Row{c.Before, c.After} {
+			text += " |"
+			if side == nil {
+				continue
+			}
+			for _, name := range []string{"id", "v", "code", "n", "body", "data", "list"} {
+				switch v := side.Column(name); v.State {
+				case cdc.Absent:
+				case cdc.Present:
+					text += " " + v.Text[:min(len(v.Text), 4)]
+				default:
+					text += fmt.Sprintf(" state=%d", v.State)
+				}
+			}
+		}
+		got = append(got, text)
+	}
+	want := []string{
+		`d c {"id":1} | | 1 a`, `d u {"id":1} | | 1 b`, `d d {"id":1} | 1 state=1 |`, ` x {"id":1} | |`, `d c {"id":2} | | 2 b`,
+		`d d {"id":2} | 2 state=1 |`, ` x {"id":2} | |`,
+		`f c {"id":1} | | 1 a`, `f u {"id":1} | 1 a | 1 b`, `f d {"id":1} | 1 b |`, ` x {"id":1} | |`, `f c {"id":2} | | 2 b`,
+		`f d {"id":2} | 2 b |`, ` x {"id":2} | |`,
+		`i c {"id":1} | | 1 a c`, `i u {"id":1} | | 1 b c`, `i u {"id":1} | state=1 state=1 c | 1 b d`, `i d {"id":null} | state=1 state=1 d |`, ` x {"id":null} | |`,
+		`n c  | | x`,
+		`big c {"id":1} | | 1 1 long bG9u ["lo`, `big u {"id":1} | | 1 2 state=3 state=3 state=3`,
+		`big u {"id":1} | 1 2 long bG9u ["lo | 1 3 long bG9u ["lo`,
+		`d t  | |`, `f t  | |`,
+	}
+	if len(records) > len(want) {
+		got = got[:len(records)]
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
