@@ -24,6 +24,7 @@ import (
 // world is a sandbox with a client that signs by a library.
 type world struct {
 	t    *testing.T
+	ctx  context.Context
 	srv  *nuorder.Server
 	url  string
 	http *http.Client
@@ -53,7 +54,7 @@ func (r result) message() string {
 
 func setup(t *testing.T, change func(*nuorder.Config)) *world {
 	t.Helper()
-	w := &world{t: t}
+	w := &world{t: t, ctx: t.Context()}
 	cfg := nuorder.Config{
 		Portals: []nuorder.Portal{{Name: "main", ConsumerKey: "ck", ConsumerSecret: "c+s/", Token: "tk", TokenSecret: "t&s",
 			Warehouses: []nuorder.Warehouse{{Code: "default"}, {Code: "NY", DisplayName: "New York"}}},
@@ -89,7 +90,7 @@ func (w *world) try(method, path string, body any) (result, error) {
 		}
 		in = bytes.NewReader(text)
 	}
-	req, err := http.NewRequestWithContext(w.t.Context(), method, w.url+path, in)
+	req, err := http.NewRequestWithContext(w.ctx, method, w.url+path, in)
 	if err != nil {
 		return result{}, err
 	}
@@ -97,6 +98,21 @@ func (w *world) try(method, path string, body any) (result, error) {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	return send(w.http, req)
+}
+
+// until waits for something that the server does on its own.
+func (w *world) until(done func() bool) {
+	w.t.Helper()
+	deadline := time.After(10 * time.Second)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !done() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			w.t.Fatal("waited in vain")
+		}
+	}
 }
 
 func send(c *http.Client, req *http.Request) (result, error) {
