@@ -205,7 +205,7 @@ func (w *world) active() {
 	defer tick.Stop()
 	for range 4000 {
 		var n int
-		if err := w.pool.QueryRow(context.Background(), "select count(*) from pg_replication_slots where slot_name = $1 and active", w.cfg.Slot).Scan(&n); err == nil && n == 1 {
+		if err := w.pool.QueryRow(context.Background(), "select count(*) from pg_stat_replication r join pg_replication_slots s on s.active_pid = r.pid where s.slot_name = $1", w.cfg.Slot).Scan(&n); err == nil && n == 1 {
 			return
 		}
 		<-tick.C
