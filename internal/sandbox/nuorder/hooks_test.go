@@ -147,8 +147,12 @@ func TestBodiesMayBeCompressed(t *testing.T) {
 	}
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
-	z.Write(text)
-	z.Close()
+	if _, err := z.Write(text); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
 	for status, in := range map[int]string{201: b.String(), 400: "no gzip"} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, w.url+"/api/product/new", strings.NewReader(in))
 		if err != nil {

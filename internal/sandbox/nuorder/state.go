@@ -281,7 +281,7 @@ func (s *Server) load() error {
 	if err != nil {
 		return fmt.Errorf("read data file: %w", err)
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	in := map[string]saved{}
 	d := json.NewDecoder(f)
 	d.UseNumber()
