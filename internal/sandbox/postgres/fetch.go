@@ -5,7 +5,6 @@ import (
 	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -107,18 +106,22 @@ func download(ctx context.Context, c Config, plat, version, to string) error {
 	if want == "" {
 		var err error
 		if want, sum, err = publishedSum(ctx, client, address); err != nil {
-			return fmt.Errorf("learn the checksum of PostgreSQL %s: %w", version, err)
+			return noServer(version, fmt.Errorf("learn the checksum: %w", err))
 		}
 	}
 	if err := get(ctx, client, address, to, sum, c.Progress); err != nil {
-		return fmt.Errorf("%w and PostgreSQL %s could not be fetched (install PostgreSQL %d to %d, or set %s to a mirror): %w",
-			ErrNotFound, version, MinMajor, MaxMajor, EnvMirror, err)
+		return noServer(version, err)
 	}
 	if got := hex.EncodeToString(sum.Sum(nil)); !strings.EqualFold(got, want) {
 		return fmt.Errorf("the package of PostgreSQL %s from %s has checksum %s, expected %s: it was damaged or replaced on its way, nothing was installed",
 			version, c.Mirror, got, want)
 	}
 	return nil
+}
+
+func noServer(version string, err error) error {
+	return fmt.Errorf("%w and PostgreSQL %s could not be fetched (install PostgreSQL %d to %d, or set %s to a mirror): %w",
+		ErrNotFound, version, MinMajor, MaxMajor, EnvMirror, err)
 }
 
 // publishedSum reads the sum that the repository publishes beside the package, the strongest there is.
@@ -130,14 +133,14 @@ func publishedSum(ctx context.Context, client *http.Client, address string) (str
 	}{{".sha256", sha256.New()}, {".sha1", sha1.New()}} {
 		text, err := getText(ctx, client, address+kind.suffix)
 		if err != nil {
-			failed = errors.Join(failed, err)
+			failed = err
 			continue
 		}
 		fields := strings.Fields(text)
 		if len(fields) > 0 && len(fields[0]) == 2*kind.sum.Size() {
 			return fields[0], kind.sum, nil
 		}
-		failed = errors.Join(failed, fmt.Errorf("no checksum in %s", address+kind.suffix))
+		failed = fmt.Errorf("no checksum in %s", address+kind.suffix)
 	}
 	return "", nil, failed
 }

@@ -171,9 +171,11 @@ func TestMissingServerIsOneErrorThatSaysWhatToDo(t *testing.T) {
 	}
 	nobody := newMirror(t, nil, "")
 	nobody.Close()
-	_, err = fetch(t.Context(), Config{Mirror: nobody.URL}.withDefaults(), t.TempDir())
-	if !errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), EnvMirror) {
-		t.Errorf("got %v", err)
+	for _, major := range []int{17, 16} { // with and without a pin
+		_, err = fetch(t.Context(), Config{Major: major, Mirror: nobody.URL}.withDefaults(), t.TempDir())
+		if !errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), EnvMirror) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("got %v", err)
+		}
 	}
 }
 

@@ -17,15 +17,14 @@ func cacheFolder(c Config, as *account) (string, error) {
 	}
 	var places []string
 	if user, err := os.UserCacheDir(); err == nil {
-		places = append(places, user)
+		places = append(places, filepath.Join(user, "nubridge", "postgres"))
 	}
 	if as != nil {
-		places = append(places, "/var/cache")
+		places = append(places, "/var/cache/nubridge/postgres")
 	}
-	places = append(places, os.TempDir())
+	places = append(places, filepath.Join(os.TempDir(), fmt.Sprintf("nubridge-postgres-%d", os.Geteuid())))
 	var failed error
-	for _, place := range places {
-		dir := filepath.Join(place, "nubridge", "postgres")
+	for _, dir := range places {
 		if failed = makeReachable(dir, as); failed == nil {
 			return dir, nil
 		}
