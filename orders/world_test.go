@@ -54,7 +54,7 @@ func newWorld(t *testing.T) *world {
 	}
 	server := httptest.NewServer(w.api)
 	t.Cleanup(func() { server.Close(); w.api.Close() })
-	text, err := os.ReadFile("../internal/sandbox/mapping/orders_in.yaml")
+	text, err := os.ReadFile("../internal/sandbox/mapping/reference/orders_in.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -81,3 +81,20 @@ func (l *Intents) BornByNumber(ctx context.Context, environment, number string) 
 	}
 	return born, nil
 }
+
+// WarehouseNames gives the codes of NuORDER's warehouses by _id, as the delivered products have taught them.
+func (l *Intents) WarehouseNames(ctx context.Context, environment string) (map[string]string, error) {
+	// A few products tell all: a portal has a handful of warehouses, and each product lists those that it has stock in.
+	rows, err := l.pool.Query(ctx, `select distinct on (e.value) e.value, substr(e.key, 11) from (
+			select identity from objects where environment = $1 and kind = 'product' and known limit 500
+		) o, jsonb_each_text(o.identity) e where e.key like 'warehouse:%' order by e.value, length(e.key), e.key`, environment)
+	if err != nil {
+		return nil, intentErr("read the names of warehouses", err)
+	}
+	names := map[string]string{}
+	var id, name string
+	if _, err := pgx.ForEachRow(rows, []any{&id, &name}, func() error { names[id] = name; return nil }); err != nil {
+		return nil, intentErr("read the names of warehouses", err)
+	}
+	return names, nil
+}

@@ -29,8 +29,9 @@ type Move struct {
 	Number, OMSNumber, Order, Changed *string
 	BodyHash                          []byte
 	Code, Reason                      string
-	// DueIn sets when the poller looks again, from the database's clock; nil clears it.
+	// DueIn sets when the poller looks again, from the database's clock; nil clears it, unless Due is set: then it stays.
 	DueIn *time.Duration
+	Due   bool
 	// SettleIn moves the end of the settle window, from the database's clock; never back, unless SettleExact is set.
 	SettleIn    *time.Duration
 	SettleExact bool
@@ -57,7 +58,7 @@ func (l *Intents) Move(ctx context.Context, i *Intent, m Move) (*Intent, error) 
 			order_body = coalesce($12, order_body), changed_body = coalesce($13, changed_body),
 			changed_at = case when $13::text is null then changed_at when $13 = '' then null else clock_timestamp() end,
 			body_hash = coalesce($14, body_hash), code = $15, reason = $16,
-			due_at = clock_timestamp() + make_interval(secs => $17::float8),
+			due_at = case when $23 then due_at else clock_timestamp() + make_interval(secs => $17::float8) end,
 			settle_until = case when $22 then clock_timestamp() + make_interval(secs => $18::float8)
 				else greatest(settle_until, clock_timestamp() + make_interval(secs => $18::float8)) end,
 			lost_at = case when $19 then coalesce(lost_at, clock_timestamp()) else lost_at end
@@ -70,7 +71,7 @@ func (l *Intents) Move(ctx context.Context, i *Intent, m Move) (*Intent, error) 
 	) select `+intentColumns+` from moved`,
 		i.Environment, i.NuORDERID, i.Version, string(m.To), m.Owner, m.Fence, m.Attempts, m.Searches, m.Failures,
 		m.Number, m.OMSNumber, m.Order, m.Changed, m.BodyHash, m.Code, m.Reason, seconds(m.DueIn), seconds(m.SettleIn), m.Lost,
-		m.Step, m.Detail, m.SettleExact)
+		m.Step, m.Detail, m.SettleExact, m.Due)
 	if err != nil {
 		return nil, err
 	}

@@ -10,7 +10,7 @@ import (
 	"nubridge/orders/oms"
 )
 
-const referenceMapping = "../../internal/sandbox/mapping/orders_in.yaml"
+const referenceMapping = "../../internal/sandbox/mapping/reference/orders_in.yaml"
 
 // compile reads a mapping file and fails on any finding.
 func compile(t testing.TB, path string) *oms.Spec {

@@ -1,0 +1,359 @@
+package nuorder
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+
+	"github.com/shopspring/decimal"
+
+	"nubridge/internal/fault"
+	"nubridge/internal/ledger"
+	"nubridge/sink"
+)
+
+// OrderEdits delivers changes and cancels of orders that NuORDER knows, and the OMS's number itself. An order that NuORDER does not
+// know is the creation's: its touch is filtered here.
+type OrderEdits struct {
+	*Orders
+}
+
+// NewOrderEdits makes the Remote of the order edits flow.
+func NewOrderEdits(o *Orders) *OrderEdits { return &OrderEdits{Orders: o} }
+
+// Deliver makes the order at NuORDER equal to the OMS's.
+func (r *OrderEdits) Deliver(ctx context.Context, w sink.Work) (sink.Delivery, error) {
+	ctx, t, cancel := begin(ctx, r.client, w)
+	defer cancel()
+	if w.Body.Filtered {
+		if t.object.RemoteID == "" || !t.object.Known {
+			return t.end(ledger.Filtered, nil)
+		}
+		return r.endOf(r.cancel(ctx, t, nil))
+	}
+	switch from, id := r.originOf(w.Body); {
+	case from == foreign, from == born && t.object.RemoteID == "":
+		return t.end(ledger.Filtered, nil)
+	case from == imported:
+		before := t.calls.Load()
+		intent, end, err := r.follow(ctx, t, id)
+		if err != nil {
+			return t.end("", err)
+		}
+		if end != nil {
+			return *end, nil
+		}
+		if len(t.last()) == 0 && t.object.Parts[partBody].At.IsZero() {
+			return r.baseline(ctx, t, intent, t.calls.Load() > before)
+		}
+	}
+	return r.endOf(r.edit(ctx, t, w.Body.JSON))
+}
+
+// result is what an edit came to.
+type result struct {
+	t           *turn
+	disposition ledger.Disposition
+	err         error
+}
+
+func (r *OrderEdits) endOf(x result) (sink.Delivery, error) { return x.t.end(x.disposition, x.err) }
+
+// baseline takes the first body after the import for what NuORDER has: it is not sent. Only what the OMS itself has changed since is:
+// lines, dates, the customer's number, a cancel.
+func (r *OrderEdits) baseline(ctx context.Context, t *turn, i *ledger.Intent, renumbered bool) (sink.Delivery, error) {
+	changed, err := omsChanged(t.work.Body.JSON, []byte(i.Order))
+	if err != nil {
+		return t.end("", err)
+	}
+	if len(changed) > 0 || t.work.Body.Facts[factCancelled] == "true" {
+		r.tell(ctx, i.NuORDERID, "changed by OMS", fmt.Sprintf("before its first event: %v", changed))
+		return r.endOf(r.edit(ctx, t, t.work.Body.JSON))
+	}
+	t.sent(t.work.Body.JSON)
+	t.object.Parts[partNumber] = ledger.Part{Body: []byte(`"` + i.OMSNumber + `"`), At: t.now}
+	if renumbered {
+		return t.end(ledger.Delivered, nil)
+	}
+	return t.end(ledger.Unchanged, nil)
+}
+
+// edit sends the body, or what it amounts to. The line set is always whole, computed from the OMS's state, never a difference.
+func (r *OrderEdits) edit(ctx context.Context, t *turn, body []byte) result {
+	done := func(d ledger.Disposition, err error) result { return result{t, d, err} }
+	doc, err := readOrderDoc(body)
+	if err != nil {
+		return done("", err)
+	}
+	lines, err := readLines(doc["line_items"])
+	if err != nil {
+		return done("", err)
+	}
+	wanted := withoutZero(lines)
+	if t.work.Body.Facts[factCancelled] == "true" || (len(lines) > 0 && len(wanted) == 0) {
+		return r.cancel(ctx, t, wanted)
+	}
+	if t.object.Identity[identityCancelled] == "true" {
+		return done("", &fault.Error{
+			Kind: fault.Reject, Code: "order_cancelled_at_nuorder", Field: "status", Rule: "locked",
+			Err:  fmt.Errorf("order %s is open in the OMS and cancelled at NuORDER, which locks it", omsNumber(t.work.Body)),
+			Hint: "cancel it in the OMS and enter a new order",
+		})
+	}
+	shipped := newItemSums()
+	if err := shippedOf(shipmentsOf(t.object.Parts[partShipments].Body), shipped); err != nil {
+		return done("", err)
+	}
+	if err := belowShipped(wanted, shipped); err != nil {
+		return done("", err)
+	}
+	if r.cfg.Merge {
+		if wanted, err = r.withRemovals(ctx, t, wanted); err != nil {
+			return done("", err)
+		}
+	}
+	if err := r.send(ctx, t, doc, wanted); err != nil {
+		return done("", err)
+	}
+	t.sent(body)
+	r.tell(ctx, t.object.RemoteID, "edited", "the OMS's state was sent")
+	return done(ledger.Delivered, nil)
+}
+
+// withRemovals adds what NuORDER has and the OMS no longer, with quantity zero.
+func (r *OrderEdits) withRemovals(ctx context.Context, t *turn, wanted []docLine) ([]docLine, error) {
+	stored, err := r.client.Order(ctx, t.object.RemoteID)
+	if err != nil {
+		return nil, fmt.Errorf("read order %s: %w", t.object.RemoteID, err)
+	}
+	doc, err := readOrderDoc(stored.Raw)
+	if err != nil {
+		return nil, err
+	}
+	old, err := readLines(doc["line_items"])
+	if err != nil {
+		return nil, err
+	}
+	for n := range old {
+		old[n].whole = map[string]json.RawMessage{"product": old[n].whole["product"], "warehouse": old[n].whole["warehouse"], "id": old[n].whole["id"],
+			"ship_start": old[n].whole["ship_start"], "ship_end": old[n].whole["ship_end"]}
+		for i := range old[n].sizes {
+			s := &old[n].sizes[i]
+			s.whole = map[string]json.RawMessage{"size": s.whole["size"], "price": s.whole["price"]}
+		}
+		if err := dateOnly(old[n].whole, "ship_start", "ship_end"); err != nil {
+			return nil, err
+		}
+	}
+	return append(wanted, removals(old, wanted)...), nil
+}
+
+// dateOnly cuts stored timestamps to the dates that the API takes.
+func dateOnly(whole map[string]json.RawMessage, fields ...string) error {
+	for _, f := range fields {
+		var text Text
+		if len(whole[f]) == 0 || decode(whole[f], &text) != nil || text == "" {
+			delete(whole, f)
+			continue
+		}
+		raw, err := encodeJSON(string(text)[:min(len(text), 10)])
+		if err != nil {
+			return err
+		}
+		whole[f] = raw
+	}
+	return nil
+}
+
+// send updates the order by its number with the fields that an edit owns.
+func (r *OrderEdits) send(ctx context.Context, t *turn, doc orderDoc, lines []docLine) error {
+	out := orderDoc{}
+	for field, value := range doc {
+		switch field {
+		case "status", "shipments", "external_id", "order_number", "line_items":
+			// The status goes by calls of its own, shipments and numbers by their own parts.
+		default:
+			out[field] = value
+		}
+	}
+	if len(doc["line_items"]) > 0 {
+		raw, err := encodeLines(lines)
+		if err != nil {
+			return err
+		}
+		out["line_items"] = raw
+	}
+	body, err := encodeJSON(out)
+	if err != nil {
+		return err
+	}
+	_, err = r.update(ctx, t, body)
+	return err
+}
+
+// update sends a body by the order's number. If NuORDER does not know the number, the order is looked up by _id and given its number
+// back.
+func (o *Orders) update(ctx context.Context, t *turn, body []byte) (Order, error) {
+	number := omsNumber(t.work.Body)
+	if number == "" {
+		number = t.object.StoredKey
+	}
+	got, err := o.client.UpdateOrderByNumber(ctx, number, body)
+	if err == nil && string(got.ID) == t.object.RemoteID {
+		o.learnStored(t, &got)
+		return got, nil
+	}
+	if err == nil {
+		return got, &fault.Error{
+			Kind: fault.Reject, Code: "number_taken", Field: "order_number", Rule: "unique",
+			Err:  fmt.Errorf("order number %s belongs to NuORDER order %s and not to %s", number, got.ID, t.object.RemoteID),
+			Hint: "give the order its number back at NuORDER and correct the other one, then retry",
+		}
+	}
+	if !IsNotFound(err) {
+		return got, err
+	}
+	named, err := with(body, map[string]any{"order_number": number})
+	if err != nil {
+		return got, err
+	}
+	got, err = o.client.UpdateOrder(ctx, t.object.RemoteID, named)
+	if IsNotFound(err) {
+		return got, &fault.Error{
+			Kind: fault.Reject, Code: "order_gone", Err: fmt.Errorf("NuORDER no longer knows order %s: %w", number, err),
+			Hint: "ask NuORDER what became of it; the OMS's order stays",
+		}
+	}
+	if err == nil {
+		o.logger.Info("an order got its number back", slog.String("order", t.object.RemoteID))
+		o.learnStored(t, &got)
+	}
+	return got, err
+}
+
+func (o *Orders) learnStored(t *turn, got *Order) {
+	t.object.Known = true
+	if got.OrderNumber != "" {
+		t.object.StoredKey = string(got.OrderNumber)
+	}
+	t.object.RemoteKey = omsNumber(t.work.Body)
+}
+
+// cancel takes an order that the OMS has cancelled, emptied or dropped out of NuORDER: by its status while nothing has shipped, else
+// by cutting every line down to what has.
+func (r *OrderEdits) cancel(ctx context.Context, t *turn, _ []docLine) result {
+	done := func(d ledger.Disposition, err error) result { return result{t, d, err} }
+	shipped := newItemSums()
+	if err := shippedOf(shipmentsOf(t.object.Parts[partShipments].Body), shipped); err != nil {
+		return done("", err)
+	}
+	if shipped.total().IsPositive() {
+		return r.cutToShipped(ctx, t, shipped)
+	}
+	if t.object.Identity[identityCancelled] != "true" || t.object.InDoubt {
+		_, err := r.client.SetOrderStatus(ctx, t.object.RemoteID, Cancelled)
+		if IsNotFound(err) {
+			t.gone()
+			return done(ledger.Filtered, nil)
+		}
+		if err != nil {
+			return done("", fmt.Errorf("cancel order %s: %w", t.object.RemoteID, err))
+		}
+		r.tell(ctx, t.object.RemoteID, "cancelled", "by the OMS")
+	}
+	t.object.Identity[identityCancelled] = "true"
+	t.object.Parts[partStatus] = ledger.Part{Body: []byte(`"cancelled"`), At: t.now}
+	t.sent(t.work.Body.JSON)
+	return done(ledger.Delivered, nil)
+}
+
+// cutToShipped leaves an order with exactly what has shipped; NuORDER then shows it as shipped. Nothing is taken back from the buyer.
+func (r *OrderEdits) cutToShipped(ctx context.Context, t *turn, shipped *itemSums) result {
+	done := func(d ledger.Disposition, err error) result { return result{t, d, err} }
+	stored, err := r.client.Order(ctx, t.object.RemoteID)
+	if err != nil {
+		return done("", fmt.Errorf("read order %s: %w", t.object.RemoteID, err))
+	}
+	doc, err := readOrderDoc(stored.Raw)
+	if err != nil {
+		return done("", err)
+	}
+	lines, err := readLines(doc["line_items"])
+	if err != nil {
+		return done("", err)
+	}
+	left := newItemSums()
+	left.alias, left.sums = shipped.alias, shipped.sums
+	for n := range lines {
+		l := &lines[n]
+		if err := dateOnly(l.whole, "ship_start", "ship_end"); err != nil {
+			return done("", err)
+		}
+		for s := range l.sizes {
+			k := item{left.product(l), lower(l.sizes[s].size)}
+			q := decimal.Min(l.sizes[s].quantity, left.sums[k])
+			left.sums[k] = left.sums[k].Sub(q)
+			l.sizes[s].setQuantity(q)
+		}
+	}
+	if !r.cfg.Merge {
+		lines = withoutZero(lines)
+	}
+	raw, err := encodeLines(lines)
+	if err != nil {
+		return done("", err)
+	}
+	body, err := encodeJSON(orderDoc{"line_items": raw})
+	if err != nil {
+		return done("", err)
+	}
+	got, err := r.update(ctx, t, body)
+	if err == nil {
+		err = r.shippedWhenCovered(ctx, t, &got)
+	}
+	if err != nil {
+		return done("", err)
+	}
+	r.tell(ctx, t.object.RemoteID, "cut to shipped", "the OMS cancelled what was still open")
+	t.sent(t.work.Body.JSON)
+	return done(ledger.Delivered, nil)
+}
+
+// belowShipped refuses an edit that leaves less ordered than has shipped, or that drops a shipped line: NuORDER would show an order
+// that never was.
+func belowShipped(lines []docLine, shipped *itemSums) error {
+	if len(shipped.sums) == 0 {
+		return nil
+	}
+	ordered := newItemSums()
+	ordered.alias = shipped.alias
+	ordered.add(lines)
+	for k, q := range shipped.sums {
+		switch have, there := ordered.sums[k]; {
+		case !q.IsPositive():
+		case !there:
+			return &fault.Error{
+				Kind: fault.Reject, Code: "shipped_line_removed", Field: "line_items", Rule: "shipped",
+				Err:  fmt.Errorf("size %s of a line is gone from the OMS's order, and %s of it have shipped", k.size, q),
+				Hint: "put the line back in the OMS, or void its shipment",
+			}
+		case have.LessThan(q):
+			return &fault.Error{
+				Kind: fault.Reject, Code: "quantity_below_shipped", Field: "line_items", Rule: "shipped",
+				Err:  fmt.Errorf("size %s of a line is ordered %s times in the OMS, and %s have shipped", k.size, have, q),
+				Hint: "raise the quantity in the OMS, or void its shipment",
+			}
+		}
+	}
+	return nil
+}
+
+// shipmentsOf gives the shipments array of a delivered body.
+func shipmentsOf(body []byte) json.RawMessage {
+	var doc orderDoc
+	if len(body) == 0 || decode(body, &doc) != nil {
+		return nil
+	}
+	return doc["shipments"]
+}

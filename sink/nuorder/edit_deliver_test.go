@@ -1,0 +1,154 @@
+package nuorder_test
+
+import (
+	"testing"
+
+	"nubridge/internal/ledger"
+	"nubridge/mapper"
+	"nubridge/sink/nuorder"
+)
+
+func ref(id string) map[string]string {
+	return map[string]string{"reference": "test:" + id, "date": "2026-11-01"}
+}
+
+// positions runs a test with arrays replaced and merged.
+func positions(t *testing.T, test func(t *testing.T, w *orderWorld)) {
+	t.Helper()
+	for name, merge := range map[string]bool{"replace": false, "merge": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, newOrderWorld(t, merge, nil))
+		})
+	}
+}
+
+func TestImportedOrderGetsItsNumberAndNothingElse(t *testing.T) {
+	t.Parallel()
+	w := newOrderWorld(t, false, nil)
+	id, number := w.imported("500001")
+	d := w.mustTurn(mapper.OrderEdits, "500001", orderBody("500001", line(2, 3)), ref(id), ledger.Delivered)
+	if d.Calls != 1 {
+		t.Errorf("%d calls for the number alone", d.Calls)
+	}
+	got := w.at(id)
+	if got["order_number"] != "500001" || got["external_id"] != nil {
+		t.Errorf("after the renumbering: number %v, external id %v", got["order_number"], got["external_id"])
+	}
+	if _, err := w.client.OrderByNumber(t.Context(), number); err == nil {
+		t.Error("the old number still answers")
+	}
+	i, err := w.intents.Get(t.Context(), "test", id)
+	if err != nil || i.State != ledger.Numbered {
+		t.Fatalf("intent %+v, %v", i, err)
+	}
+	// The same body again is the baseline; a change is sent whole.
+	w.mustTurn(mapper.OrderEdits, "500001", orderBody("500001", line(5, 3)), ref(id), ledger.Delivered)
+	if got := w.units(id); got != "S5 M3" {
+		t.Error(got)
+	}
+	w.mustTurn(mapper.OrderCreation, "500001", orderBody("500001", line(5, 3)), ref(id), ledger.Filtered)
+}
+
+func TestEventBeforeTheAnswerProvesAndWaitsForTheMark(t *testing.T) {
+	t.Parallel()
+	w := newOrderWorld(t, false, nil)
+	id, _ := w.place(2, 3)
+	d := w.mustTurn(mapper.OrderEdits, "500001", orderBody("500001", line(2, 3)), ref(id), ledger.Waiting)
+	if len(d.WaitFor) != 1 || d.WaitFor[0] != (mapper.Ref{Flow: mapper.OrdersIn, Key: mapper.Key(id)}) {
+		t.Errorf("waits for %v", d.WaitFor)
+	}
+	i, err := w.intents.Get(t.Context(), "test", id)
+	if err != nil || i == nil || i.State != ledger.Created || i.OMSNumber != "500001" {
+		t.Fatalf("intent %+v, %v", i, err)
+	}
+	w.parks(mapper.OrderEdits, "500002", orderBody("500002", line(2, 3)), ref(id), "order_doubled")
+}
+
+func TestChangeInTheOMSBeforeItsFirstEventIsSent(t *testing.T) {
+	t.Parallel()
+	w := newOrderWorld(t, false, nil)
+	id, _ := w.imported("500001")
+	w.mustTurn(mapper.OrderEdits, "500001", orderBody("500001", line(2, 7)), ref(id), ledger.Delivered)
+	if got := w.units(id); got != "S2 M7" {
+		t.Error(got)
+	}
+}
+
+func TestForeignAndUnreferencedOrdersAreFiltered(t *testing.T) {
+	t.Parallel()
+	w := newOrderWorld(t, false, func(c *nuorder.OrdersConfig) { c.Unreferenced = false })
+	for _, flow := range []mapper.Flow{mapper.OrderEdits, mapper.OrderCreation, mapper.Shipments} {
+		for _, reference := range []string{"", "production:abc", "testing:abc", "somebody"} {
+			facts := map[string]string{"reference": reference, "date": "2026-11-01"}
+			if d := w.mustTurn(flow, "7", orderBody("7", line(1, 1)), facts, ledger.Filtered); d.Calls != 0 {
+				t.Errorf("%s with reference %q made %d calls", flow, reference, d.Calls)
+			}
+		}
+	}
+}
+
+func TestRenameTargetTakenIsParkedNamingBoth(t *testing.T) {
+	t.Parallel()
+	w := newOrderWorld(t, false, nil)
+	other, _ := w.place(1, 1)
+	if _, err := w.client.UpdateOrder(t.Context(), other, []byte(`{"order_number":"500001"}`)); err != nil {
+		t.Fatal(err)
+	}
+	id, _ := w.imported("500001")
+	w.parks(mapper.OrderEdits, "500001", orderBody("500001", line(2, 3)), ref(id), "number_taken")
+}
+
+func TestLinesAreRemovedByBothKindsOfUpdate(t *testing.T) {
+	t.Parallel()
+	positions(t, func(t *testing.T, w *orderWorld) {
+		id, _ := w.imported("500001")
+		w.mustTurn(mapper.OrderEdits, "500001", orderBody("500001", line(2, 3)), ref(id), ledger.Delivered)
+		w.mustTurn(mapper.OrderEdits, "500001", orderBody("500001", line(2, -1)), ref(id), ledger.Delivered)
+		if got := w.units(id); got != "S2 M" {
+			t.Error("removed:", got)
+		}
+		w.mustTurn(mapper.OrderEdits, "500001", orderBody("500001", line(0, 4)), ref(id), ledger.Delivered)
+		if got := w.units(id); got != "S M4" {
+			t.Error("zero:", got)
+		}
+	})
+}
+
+func TestCancelsAndWhatHasShipped(t *testing.T) {
+	t.Parallel()
+	positions(t, func(t *testing.T, w *orderWorld) {
+		// All lines zero, nothing shipped: cancelled.
+		zero, _ := w.imported("1")
+		w.mustTurn(mapper.OrderEdits, "1", orderBody("1", line(2, 3)), ref(zero), ledger.Delivered)
+		w.mustTurn(mapper.OrderEdits, "1", orderBody("1", line(0, 0)), ref(zero), ledger.Delivered)
+		if got := w.at(zero)["status"]; got != "cancelled" {
+			t.Error("all lines zero:", got)
+		}
+		w.parks(mapper.OrderEdits, "1", orderBody("1", line(1, 1)), ref(zero), "order_cancelled_at_nuorder")
+		// Partly shipped: quantities may not fall below it, nor lines go, and a cancel cuts to what has shipped.
+		id, _ := w.imported("2")
+		w.mustTurn(mapper.OrderEdits, "2", orderBody("2", line(2, 3)), ref(id), ledger.Delivered)
+		w.mustTurn(mapper.Shipments, "2", shipments(shipment("T1", 1, 2)), ref(id), ledger.Delivered)
+		w.parks(mapper.OrderEdits, "2", orderBody("2", line(2, 1)), ref(id), "quantity_below_shipped")
+		w.parks(mapper.OrderEdits, "2", orderBody("2", line(2, -1)), ref(id), "shipped_line_removed")
+		cancelled := ref(id)
+		cancelled["cancelled"] = "true"
+		w.mustTurn(mapper.OrderEdits, "2", orderBody("2", line(2, 3)), cancelled, ledger.Delivered)
+		if got := w.units(id); got != "S1 M2" || w.at(id)["status"] != "shipped" {
+			t.Error("cancel after a partial shipment:", got, w.at(id)["status"])
+		}
+	})
+}
+
+func TestOrderThatIsGoneFromTheOMSIsCancelled(t *testing.T) {
+	t.Parallel()
+	w := newOrderWorld(t, false, nil)
+	id, _ := w.imported("1")
+	w.mustTurn(mapper.OrderEdits, "1", orderBody("1", line(2, 3)), ref(id), ledger.Delivered)
+	w.mustTurn(mapper.OrderEdits, "1", "", nil, ledger.Delivered)
+	if got := w.at(id)["status"]; got != "cancelled" {
+		t.Error(got)
+	}
+	w.mustTurn(mapper.OrderEdits, "9", "", nil, ledger.Filtered)
+}

@@ -1,0 +1,161 @@
+package nuorder
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/shopspring/decimal"
+
+	"nubridge/internal/ledger"
+	"nubridge/mapper"
+	"nubridge/sink"
+)
+
+// Shipments delivers the shipments of an order: always all of them, inside an update of the order, computed from the OMS's state.
+type Shipments struct {
+	*Orders
+}
+
+// NewShipments makes the Remote of the shipments flow.
+func NewShipments(o *Orders) *Shipments { return &Shipments{Orders: o} }
+
+// Deliver makes the order's shipments equal to the OMS's.
+func (r *Shipments) Deliver(ctx context.Context, w sink.Work) (sink.Delivery, error) {
+	ctx, t, cancel := begin(ctx, r.client, w)
+	defer cancel()
+	had := len(t.object.Parts[partShipments].Body) > 0
+	if w.Body.Filtered {
+		if !had || t.object.RemoteID == "" {
+			return t.end(ledger.Filtered, nil)
+		}
+		// Every invoice is gone: what was shown as shipped is taken back.
+		return r.ship(ctx, t, []byte(`{"shipments":[]}`))
+	}
+	switch from, id := r.originOf(w.Body); {
+	case from == foreign:
+		return t.end(ledger.Filtered, nil)
+	case from == imported:
+		_, end, err := r.follow(ctx, t, id)
+		if err != nil {
+			return t.end("", err)
+		}
+		if end != nil {
+			return *end, nil
+		}
+	case t.object.RemoteID == "" || !t.object.Known:
+		if !r.young(t) {
+			return t.end(ledger.Filtered, nil) // an old order that NuORDER never had
+		}
+		return t.wait(mapper.Ref{Flow: mapper.OrderCreation, Key: w.Body.Key})
+	}
+	if !had && noShipments(w.Body.JSON) {
+		t.object.Parts[partShipments] = ledger.Part{Hash: sha256.Sum256(w.Body.JSON), At: t.now}
+		return t.end(ledger.Unchanged, nil)
+	}
+	return r.ship(ctx, t, w.Body.JSON)
+}
+
+func noShipments(body []byte) bool {
+	var list []json.RawMessage
+	return decode(shipmentsOf(body), &list) == nil && len(list) == 0
+}
+
+// ship sends all shipments and sees to the order's status.
+func (r *Shipments) ship(ctx context.Context, t *turn, body []byte) (sink.Delivery, error) {
+	list := shipmentsOf(body)
+	if list == nil {
+		list = json.RawMessage("[]")
+	}
+	if r.cfg.Merge {
+		var err error
+		if list, err = withVoided(list, shipmentsOf(t.object.Parts[partShipments].Body)); err != nil {
+			return t.end("", err)
+		}
+	}
+	out, err := encodeJSON(orderDoc{"shipments": list})
+	if err != nil {
+		return t.end("", err)
+	}
+	got, err := r.update(ctx, t, out)
+	if err != nil {
+		return t.end("", fmt.Errorf("send the shipments of order %s: %w", omsNumber(t.work.Body), err))
+	}
+	if err := r.shippedWhenCovered(ctx, t, &got); err != nil {
+		return t.end("", err)
+	}
+	// With merged arrays the voided ones stay part of what was delivered, so that they stay voided.
+	t.object.Known = true
+	t.object.Parts[partShipments] = ledger.Part{Hash: sha256.Sum256(t.work.Body.JSON), Body: out, At: t.now}
+	r.tell(ctx, t.object.RemoteID, "shipped", t.object.Identity[identityShipped]+" units shipped, "+t.object.Identity[identityOpenUnits]+" open")
+	return t.end(ledger.Delivered, nil)
+}
+
+// shippedWhenCovered sets the order Shipped when every unit of every line has shipped and NuORDER did not find out by itself. It
+// remembers what is still open.
+func (o *Orders) shippedWhenCovered(ctx context.Context, t *turn, got *Order) error {
+	doc, err := readOrderDoc(got.Raw)
+	if err != nil {
+		return err
+	}
+	lines, err := readLines(doc["line_items"])
+	if err != nil {
+		return err
+	}
+	ordered, shipped := newItemSums(), newItemSums()
+	ordered.add(lines)
+	shipped.alias = ordered.alias
+	if err := shippedOf(doc["shipments"], shipped); err != nil {
+		return err
+	}
+	open := decimal.Zero
+	for k, q := range ordered.sums {
+		open = open.Add(decimal.Max(decimal.Zero, q.Sub(shipped.sums[k])))
+	}
+	t.object.Identity[identityOpenUnits] = open.String()
+	t.object.Identity[identityShipped] = shipped.total().String()
+	if !open.IsZero() || !shipped.total().IsPositive() || string(got.Status) == string(Shipped) || string(got.Status) == string(Cancelled) {
+		return nil
+	}
+	if _, err := o.client.SetOrderStatus(ctx, t.object.RemoteID, Shipped); err != nil {
+		return fmt.Errorf("set order %s shipped: %w", t.object.RemoteID, err)
+	}
+	t.object.Parts[partStatus] = ledger.Part{Body: []byte(`"shipped"`), At: t.now}
+	return nil
+}
+
+// withVoided adds the shipments that the OMS no longer has, marked as cancelled: a portal that merges arrays forgets nothing by
+// itself. Shipments are known by their tracking numbers.
+func withVoided(now, before json.RawMessage) (json.RawMessage, error) {
+	var list, old []map[string]json.RawMessage
+	if err := decode(now, &list); err != nil {
+		return nil, fmt.Errorf("read shipments: %w", err)
+	}
+	if len(before) == 0 || decode(before, &old) != nil {
+		return now, nil
+	}
+	numbers := func(s map[string]json.RawMessage) []Text {
+		var out []Text
+		if len(s["tracking_numbers"]) > 0 && decode(s["tracking_numbers"], &out) != nil {
+			return nil
+		}
+		return out
+	}
+	for _, s := range old {
+		mine := numbers(s)
+		kept := slices.ContainsFunc(list, func(n map[string]json.RawMessage) bool {
+			return slices.ContainsFunc(numbers(n), func(x Text) bool { return slices.Contains(mine, x) })
+		})
+		if kept || len(mine) == 0 {
+			continue
+		}
+		if !bytes.Equal(s["status"], []byte(`"cancelled"`)) {
+			s["status"] = json.RawMessage(`"cancelled"`)
+		}
+		list = append(list, s)
+	}
+	return encodeJSON(list)
+}
