@@ -22,6 +22,9 @@ type Log interface {
 type Reader interface {
 	// Read reads documents of one flow in one transaction that proves it is not older than asked. // decision 2
 	Read(ctx context.Context, flow mapper.Flow, wants []mapper.Want) ([]mapper.Read, error)
+	// Visible tells, aligned with wants, which of them every read from now on is proven to see. A hop has no key yet whose read
+	// could prove itself, and a key may be touched by more than one transaction.
+	Visible(ctx context.Context, wants []mapper.Want) ([]bool, error)
 	// Hop resolves routes that need SQL: the values of the hop's columns to the keys of the documents, aligned with values.
 	Hop(ctx context.Context, hop mapper.HopID, values [][]string) ([][]mapper.Key, error)
 }
@@ -36,7 +39,9 @@ type Mapper interface {
 	Body(flow mapper.Flow, key mapper.Key, d *mapper.Document) (mapper.Body, error)
 }
 
-// Remote makes one object at NuORDER equal to its body. There is one per flow; calls for one object never overlap.
+// Remote makes one object at NuORDER equal to its body. There is one per flow; calls for one object never overlap. For products,
+// customers and inventory the loop asks only when the body's hash differs from that of the part (ledger.PartOf) or the object
+// is in doubt; orders compare by themselves.
 type Remote interface {
 	Deliver(ctx context.Context, w Work) (Delivery, error)
 }
@@ -47,6 +52,8 @@ type Work struct {
 	Body        mapper.Body
 	Object      ledger.Object
 	Deadline    time.Time
+	// Rank is the order of service, lower first; see ledger.RankOrders and those after it.
+	Rank int
 }
 
 // Delivery is how it went. Errors are fault.Errors; an error of kind Reject parks the key.

@@ -10,6 +10,9 @@ import (
 	"nubridge/mapper"
 )
 
+// ReasonRetry marks requests that a person made for parked keys: they are tried even if nothing changed.
+const ReasonRetry = "retry"
+
 // Request is a key that a flow shall look at beside what Kafka brings.
 type Request struct {
 	Key    mapper.Key
@@ -74,28 +77,26 @@ func (s *Store) Unclaim(ctx context.Context, environment string, flow mapper.Flo
 	return nil
 }
 
-// SweepWaiting requests waiting keys one of whose parents is known by now, for wake-ups that were missed, and parks those
-// that have waited longer than patience as "parent_never_arrived". It returns how many of each. A key that waits for a long
-// time has its parents requested again, so that a parent which was mended in the meantime is sent.
+// SweepWaiting requests waiting keys one of whose parents is known by now, for wake-ups that were missed, and shows those that
+// have waited longer than patience among the parked as "parent_never_arrived"; they go on waiting all the same, and the
+// parent's delivery still releases them. It returns how many of each.
 func (s *Store) SweepWaiting(ctx context.Context, environment string, flow mapper.Flow, patience time.Duration) (released, parked int, err error) {
 	err = s.pool.QueryRow(ctx, `
         with w as (
             select key, parents, touches, since, trace from waiting where environment = $1 and flow = $2
         ), late as (
-            delete from waiting x using w where (x.environment, x.flow, x.key) = ($1, $2, w.key)
-                and w.since < now() - make_interval(secs => $3)
-            returning x.key, x.parents, x.touches, x.trace
+            select key, parents, trace from w where since < now() - make_interval(secs => $3)
+                and not exists (select from parked q where (q.environment, q.flow, q.key) = ($1, $2, w.key))
         ), ip as (
-            insert into parked as q (environment, flow, key, code, rule, value, text, touches, trace)
+            insert into parked (environment, flow, key, code, rule, value, text, touches, trace)
             select $1, $2, key, 'parent_never_arrived', 'parent', parents[1],
                 'It waited for ' || parents[1] || ', which never came to NuORDER. Look at why that one is missing; this one follows by itself.',
-                touches, trace from late
-            on conflict (environment, flow, key) do update set touches = q.touches + excluded.touches, last_at = now()
+                0, trace from late
+            on conflict (environment, flow, key) do nothing
         ), ready as (
             select w.key from w where exists (
                 select from objects o, unnest(w.parents) as p(name)
                 where (o.environment, o.kind, o.key) = ($1, split_part(p.name, ':', 1), substr(p.name, strpos(p.name, ':') + 1)) and o.known)
-            and w.key not in (select key from late)
         ), rel as (
             insert into requests as r (environment, flow, key, reason, rank)
             select $1, $2, key, 'swept', 0 from ready order by key

@@ -1,0 +1,336 @@
+package sink
+
+import (
+	"container/heap"
+	"slices"
+	"sync"
+	"time"
+
+	"nubridge/cdc"
+	"nubridge/internal/ledger"
+	"nubridge/mapper"
+)
+
+// entryState is where a key stands in this process.
+type entryState byte
+
+const (
+	idle    entryState = iota
+	queued             // in a queue
+	delayed            // in the heap, until due
+	busy               // in a batch or a lane
+)
+
+// source names a transaction that a read must see.
+type source struct {
+	xid    uint64
+	commit cdc.LSN
+	epoch  uint32
+}
+
+// entry is one key with what touched it and is not settled. Many touches make one delivery. // coalesce
+type entry struct {
+	key      mapper.Key
+	state    entryState
+	touches  []touch
+	sources  []source
+	position cdc.Position
+	// since is the commit time of the oldest touch, zero if none has one.
+	since time.Time
+	trace string
+	rank  int
+	// request is the sequence number of the newest request claimed for the key, force that a person asked for it.
+	request  int64
+	force    bool
+	attempts int
+	hidden   int // how often in a row it was not yet visible
+	due      time.Time
+	place    int // in the heap
+}
+
+// board is what is pending: keys, their touches and the partitions they came from.
+type board struct {
+	mu      sync.Mutex
+	entries map[mapper.Key]*entry
+	queues  [ledger.RankBulk + 1][]*entry
+	heap    dueHeap
+	tracks  map[cdc.Partition]*track
+	touches int
+	records int
+	busy    int
+	// work wakes the dispatcher, room the intake; one wake-up says all.
+	work, room chan struct{}
+	// stray outcomes come from the intake, of records that name no document; strays wakes the settler for them.
+	stray  []outcome
+	strays chan struct{}
+}
+
+func newBoard() *board {
+	return &board{
+		entries: map[mapper.Key]*entry{}, tracks: map[cdc.Partition]*track{},
+		work: make(chan struct{}, 1), room: make(chan struct{}, 1), strays: make(chan struct{}, 1),
+	}
+}
+
+func wake(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// touched is a routed change of one key.
+type touched struct {
+	key    mapper.Key
+	touch  touch
+	source source
+	commit time.Time
+	trace  string
+	rank   int
+}
+
+// touch adds a touch to its key. The record must already count it as open.
+func (b *board) touch(t *touched) {
+	e := b.entry(t.key, t.rank)
+	e.touches = append(e.touches, t.touch)
+	b.touches++
+	if t.source.xid != 0 && !slices.Contains(e.sources, t.source) {
+		e.sources = append(e.sources, t.source)
+	}
+	if p := t.touch.record.position; p.Compare(e.position) > 0 {
+		e.position, e.trace = p, t.trace
+	}
+	if !t.commit.IsZero() && (e.since.IsZero() || t.commit.Before(e.since)) {
+		e.since = t.commit
+	}
+	// A new change is a new chance: it does not wait for the back-off of the old one, except for not being visible.
+	b.enqueue(e)
+}
+
+// ask adds a claimed request to its key.
+func (b *board) ask(r ledger.Request, force bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	e := b.entry(r.Key, r.Rank)
+	e.request, e.force = max(e.request, r.Seq), e.force || force
+	b.enqueue(e)
+	wake(b.work)
+}
+
+func (b *board) entry(key mapper.Key, rank int) *entry {
+	e := b.entries[key]
+	if e == nil {
+		e = &entry{key: key, rank: rank}
+		b.entries[key] = e
+	}
+	if rank < e.rank {
+		e.rank = rank
+		if e.state == queued {
+			b.unqueue(e)
+		}
+	}
+	return e
+}
+
+func (b *board) unqueue(e *entry) {
+	for i := range b.queues {
+		if at := slices.Index(b.queues[i], e); at >= 0 {
+			b.queues[i] = slices.Delete(b.queues[i], at, at+1)
+			e.state = idle
+			return
+		}
+	}
+}
+
+func (b *board) enqueue(e *entry) {
+	switch e.state {
+	case queued, busy:
+		return
+	case delayed:
+		if e.hidden > 0 || e.attempts > 0 {
+			return // it goes on when it is due
+		}
+		heap.Remove(&b.heap, e.place)
+	}
+	e.state = queued
+	b.queues[e.rank] = append(b.queues[e.rank], e)
+}
+
+// delay puts a key aside until a time.
+func (b *board) delay(e *entry, due time.Time) {
+	e.state, e.due = delayed, due
+	heap.Push(&b.heap, e)
+}
+
+// take gives up to n keys that are due, by rank, and when the next one is due.
+func (b *board) take(now time.Time, n int) (turns []*turn, next time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for len(b.heap) > 0 && !b.heap[0].due.After(now) {
+		e := heap.Pop(&b.heap).(*entry)
+		e.state = queued
+		b.queues[e.rank] = append(b.queues[e.rank], e)
+	}
+	if len(b.heap) > 0 {
+		next = b.heap[0].due
+	}
+	for rank := range b.queues {
+		q := b.queues[rank]
+		k := min(n-len(turns), len(q))
+		for _, e := range q[:k] {
+			turns = append(turns, b.begin(e))
+		}
+		clear(q[:k])
+		if b.queues[rank] = q[k:]; len(b.queues[rank]) == 0 {
+			b.queues[rank] = nil
+		}
+	}
+	return turns, next
+}
+
+// turn is one key on its way: what touched it until now. Touches that come later begin another one.
+type turn struct {
+	entry    *entry
+	key      mapper.Key
+	touches  []touch
+	sources  []source
+	position cdc.Position
+	since    time.Time
+	trace    string
+	rank     int
+	request  int64
+	force    bool
+	attempts int
+
+	object   ledger.Object
+	deadline time.Time
+	body     mapper.Body
+	hash     [32]byte
+	parked   []byte
+	isParked bool
+}
+
+func (b *board) begin(e *entry) *turn {
+	t := &turn{
+		entry: e, key: e.key, touches: e.touches, sources: e.sources, position: e.position, since: e.since, trace: e.trace,
+		rank: e.rank, request: e.request, force: e.force, attempts: e.attempts,
+	}
+	e.touches, e.sources, e.since, e.request, e.force = nil, nil, time.Time{}, 0, false
+	e.state = busy
+	b.busy++
+	return t
+}
+
+// putBack undoes begin: nothing of the turn is settled. The key comes again when due.
+func (b *board) putBack(t *turn, due time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.busy--
+	e := t.entry
+	e.touches = append(t.touches, e.touches...)
+	for _, s := range t.sources {
+		if !slices.Contains(e.sources, s) {
+			e.sources = append(e.sources, s)
+		}
+	}
+	if !t.since.IsZero() && (e.since.IsZero() || t.since.Before(e.since)) {
+		e.since = t.since
+	}
+	e.request, e.force = max(e.request, t.request), e.force || t.force
+	b.prune(e)
+	if len(e.touches) == 0 && e.request == 0 {
+		delete(b.entries, e.key)
+	} else {
+		b.delay(e, due)
+	}
+	wake(b.work)
+}
+
+// finish ends a turn whose touches are settled. What came meanwhile goes on.
+func (b *board) finish(t *turn) {
+	b.busy--
+	e := t.entry
+	e.attempts, e.hidden = 0, 0
+	b.touches -= len(t.touches)
+	b.prune(e)
+	if len(e.touches) == 0 && e.request == 0 {
+		delete(b.entries, e.key)
+		return
+	}
+	e.state = idle
+	b.enqueue(e)
+}
+
+// prune drops touches of partitions that belong to others now.
+func (b *board) prune(e *entry) {
+	n := len(e.touches)
+	e.touches = slices.DeleteFunc(e.touches, func(t touch) bool { return t.record.track.lost })
+	b.touches -= n - len(e.touches)
+}
+
+// drop forgets a partition: its new owner reads it again from the mark. // I2
+func (b *board) drop(p cdc.Partition) {
+	t := b.tracks[p]
+	if t == nil {
+		return
+	}
+	t.lost = true
+	b.records -= len(t.records) - t.head
+	delete(b.tracks, p)
+	for _, e := range b.entries {
+		b.prune(e)
+	}
+}
+
+func (b *board) full(window int) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.touches >= window || b.records >= window
+}
+
+func (b *board) flying() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.busy
+}
+
+// dueHeap orders delayed keys by when they are due.
+type dueHeap []*entry
+
+func (h dueHeap) Len() int           { return len(h) }
+func (h dueHeap) Less(i, j int) bool { return h[i].due.Before(h[j].due) }
+func (h dueHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].place, h[j].place = i, j
+}
+
+// Push adds a key.
+func (h *dueHeap) Push(x any) {
+	e := x.(*entry)
+	e.place = len(*h)
+	*h = append(*h, e)
+}
+
+// Pop takes the key that is due last.
+func (h *dueHeap) Pop() any {
+	old := *h
+	e := old[len(old)-1]
+	old[len(old)-1] = nil
+	*h = old[:len(old)-1]
+	return e
+}
+
+// crowded tells whether so many keys are pending that requests can wait in the ledger.
+func (b *board) crowded(keys int) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.entries) >= keys
+}
+
+func keysOf(turns ...*turn) []mapper.Key {
+	keys := make([]mapper.Key, len(turns))
+	for i, t := range turns {
+		keys[i] = t.key
+	}
+	return keys
+}

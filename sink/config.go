@@ -1,0 +1,122 @@
+package sink
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"nubridge/internal/ledger"
+	"nubridge/mapper"
+)
+
+// Mode says how far a flow goes.
+type Mode string
+
+// The modes. Off is the absence of a loop.
+const (
+	// On calls NuORDER.
+	On Mode = "on"
+	// Shadow does everything but the call, which is stored.
+	Shadow Mode = "shadow"
+	// Canary calls for listed keys or a share of them and filters the rest.
+	Canary Mode = "canary"
+)
+
+// Guards bound what one flow may do in an hour over all instances; zero is no bound. Beyond it the flow pauses and asks.
+type Guards struct {
+	Creates, Updates, Archivals int64
+}
+
+// Config sets a loop. Environment, Flow and Instance have no default.
+type Config struct {
+	Environment string
+	Flow        mapper.Flow
+	// Instance names this process, unique among those alive.
+	Instance string
+	// Mode is On if empty.
+	Mode Mode
+	// CanaryKeys and CanaryShare (0 to 1) select the keys of Canary.
+	CanaryKeys  []mapper.Key
+	CanaryShare float64
+	// Lanes is how many deliveries may be under way; 32 if zero.
+	Lanes int
+	// Batch is how many keys are owned and read at once; 128 if zero.
+	Batch int
+	// InFlight bounds the keys that are owned; 256 if zero. Fewer keeps what is sent fresher.
+	InFlight int
+	// Window bounds the touches held in memory; 50,000 if zero. A full window stops polling. // I6, I9
+	Window int
+	// Lease is how long an object is owned; 30 seconds if zero.
+	Lease time.Duration
+	// CallTime is what must be left of the lease for a delivery to begin; a third of the lease if zero.
+	CallTime time.Duration
+	// Grace is how long deliveries under way may take after the stop; 10 seconds if zero.
+	Grace time.Duration
+	// BackoffBase and BackoffCap bound the full-jitter back-off of a key; 200 ms and one minute if zero.
+	BackoffBase, BackoffCap time.Duration
+	// Patience is how long a key waits for a parent before it is also parked; 24 hours if zero.
+	Patience time.Duration
+	// Look is how often requests, pauses and waiting keys are looked for without being told; one second if zero.
+	Look time.Duration
+	// ParkedCap pauses the flow when so many keys are parked; 10,000 if zero.
+	ParkedCap int64
+	// RejectWindow and RejectShare pause the flow when more than the share of the last so many outcomes were rejected; 200
+	// and 0.5 if zero.
+	RejectWindow int
+	RejectShare  float64
+	Guards       Guards
+}
+
+func (c Config) withDefaults() Config {
+	def(&c.Mode, On)
+	def(&c.Lanes, 32)
+	def(&c.Batch, 128)
+	def(&c.InFlight, 256)
+	def(&c.Window, 50_000)
+	def(&c.Lease, 30*time.Second)
+	def(&c.CallTime, c.Lease/3)
+	def(&c.Grace, 10*time.Second)
+	def(&c.BackoffBase, 200*time.Millisecond)
+	def(&c.BackoffCap, time.Minute)
+	def(&c.Patience, 24*time.Hour)
+	def(&c.Look, time.Second)
+	def(&c.ParkedCap, 10_000)
+	def(&c.RejectWindow, 200)
+	def(&c.RejectShare, 0.5)
+	c.Batch = min(c.Batch, c.InFlight)
+	return c
+}
+
+func def[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+func (c Config) validate() error {
+	switch {
+	case c.Environment == "" || c.Flow == "" || c.Instance == "":
+		return errors.New("make a delivery loop: environment, flow and instance are needed")
+	case c.Mode != On && c.Mode != Shadow && c.Mode != Canary:
+		return fmt.Errorf("make the loop of %s: mode %q: expected on, shadow or canary", c.Flow, c.Mode)
+	case c.CallTime >= c.Lease:
+		return fmt.Errorf("make the loop of %s: call time %v must be shorter than the lease %v", c.Flow, c.CallTime, c.Lease)
+	case c.RejectShare < 0 || c.RejectShare > 1 || c.CanaryShare < 0 || c.CanaryShare > 1:
+		return fmt.Errorf("make the loop of %s: shares go from 0 to 1", c.Flow)
+	default:
+		return nil
+	}
+}
+
+// compares tells whether the loop may take an equal hash for unchanged; the Remotes of orders know better.
+func (c Config) compares() bool { return c.Flow.Kind() != mapper.Order }
+
+func (c Config) owner() string { return c.Instance + "/" + string(c.Flow) }
+
+func (c Config) owning(keys []mapper.Key) ledger.Owning {
+	return ledger.Owning{
+		Environment: c.Environment, Kind: c.Flow.Kind(), Flow: c.Flow, Part: ledger.PartOf(c.Flow),
+		Keys: keys, Lease: c.Lease, Owner: c.owner(),
+	}
+}

@@ -1,0 +1,110 @@
+package sink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+
+	"nubridge/internal/ledger"
+)
+
+// Deps are what a loop works with. Logger, Tracer and Now may be nil.
+type Deps struct {
+	Log    Log
+	Reader Reader
+	Mapper Mapper
+	Remote Remote
+	Ledger *ledger.Store
+	Logger *slog.Logger
+	Tracer trace.Tracer
+	// Now is the clock; time.Now if nil.
+	Now func() time.Time
+}
+
+// Loop delivers one flow of one environment: it polls, routes, coalesces per key, owns, reads, maps, compares, sends in lanes,
+// settles, and commits offsets by the low-water mark.
+type Loop struct {
+	Deps
+	config Config
+	board  *board
+	gate   *gate
+	guards guards
+	lanes  []chan *turn
+	done   chan outcome
+	// commits keeps the intake's and the settler's commits apart.
+	commits sync.Mutex
+	window  rejects
+}
+
+// New makes a loop. It starts nothing and touches no network.
+func New(deps Deps, config Config) (*Loop, error) {
+	config = config.withDefaults()
+	if err := config.validate(); err != nil {
+		return nil, err
+	}
+	if deps.Log == nil || deps.Reader == nil || deps.Mapper == nil || deps.Remote == nil || deps.Ledger == nil {
+		return nil, errors.New("make a delivery loop: log, reader, mapper, remote and ledger are needed")
+	}
+	if deps.Logger == nil {
+		deps.Logger = slog.New(slog.DiscardHandler)
+	}
+	deps.Logger = deps.Logger.With("environment", config.Environment, "flow", string(config.Flow))
+	if deps.Tracer == nil {
+		deps.Tracer = noop.NewTracerProvider().Tracer("")
+	}
+	if deps.Now == nil {
+		deps.Now = time.Now
+	}
+	l := &Loop{Deps: deps, config: config, board: newBoard(), gate: newGate(), done: make(chan outcome, config.InFlight)}
+	for range config.Lanes {
+		// A lane can hold every key in flight, so handing over never blocks.
+		l.lanes = append(l.lanes, make(chan *turn, config.InFlight))
+	}
+	return l, nil
+}
+
+// Run delivers until the context ends; then it takes nothing new, lets deliveries under way end within the grace time, settles
+// and commits them, and returns nil. A halted or paused flow stays in Run and says why in Status. It returns an error only if
+// the ledger cannot be reached at the start. Run it once.
+func (l *Loop) Run(ctx context.Context) error {
+	if err := l.Ledger.Join(ctx, l.config.Environment, l.config.Flow, l.config.owner()); err != nil {
+		return fmt.Errorf("start the flow %s: %w", l.config.Flow, err)
+	}
+	// Work under way outlives the stop by the grace time.
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	var grace *time.Timer
+	stopGrace := context.AfterFunc(ctx, func() { grace = time.AfterFunc(l.config.Grace, cancel) })
+	defer func() {
+		if !stopGrace() && grace != nil {
+			grace.Stop()
+		}
+	}()
+	var takers, lanes, settler sync.WaitGroup
+	takers.Go(func() { l.intake(ctx) })
+	takers.Go(func() { l.watch(ctx) })
+	takers.Go(func() { l.dispatch(ctx, work) })
+	for _, lane := range l.lanes {
+		lanes.Go(func() { l.lane(ctx, work, lane) })
+	}
+	settler.Go(func() { l.settle(work) })
+	takers.Wait()
+	for _, lane := range l.lanes {
+		close(lane)
+	}
+	lanes.Wait()
+	close(l.done)
+	settler.Wait()
+	end, stop := context.WithTimeout(context.WithoutCancel(ctx), l.config.Grace)
+	defer stop()
+	if err := l.Ledger.Unclaim(end, l.config.Environment, l.config.Flow, l.config.owner()); err != nil {
+		l.Logger.Warn("requests stay claimed for a while", "error", err)
+	}
+	return nil
+}

@@ -1,0 +1,204 @@
+package sink
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"nubridge/internal/ledger"
+)
+
+const (
+	claimHold  = 2 * time.Minute
+	sweepEvery = 5 * time.Second
+)
+
+// watch brings in what the ledger holds for this flow: requests, pauses, guards, waiting keys whose wake-up was missed.
+func (l *Loop) watch(ctx context.Context) {
+	requests, endRequests := l.Ledger.Wakes(l.config.Environment, l.config.Flow)
+	defer endRequests()
+	flows, endFlows := l.Ledger.Wakes(l.config.Environment, "")
+	defer endFlows()
+	look := time.NewTicker(l.config.Look)
+	defer look.Stop()
+	var swept time.Time
+	l.lookAtState(ctx)
+	for l.claim(ctx); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-requests:
+			l.claim(ctx)
+		case <-flows:
+			l.lookAtState(ctx)
+		case <-look.C:
+			l.lookAtState(ctx)
+			if now := l.Now(); now.Sub(swept) >= min(sweepEvery, 5*l.config.Look) {
+				swept = now
+				l.sweep(ctx)
+			}
+			l.claim(ctx)
+		}
+	}
+}
+
+// claim takes open requests while there is room for them.
+func (l *Loop) claim(ctx context.Context) {
+	for ctx.Err() == nil {
+		if s, _ := l.gate.standing(l.Now()); s.State == Halted || s.State == Paused || l.board.crowded(4*l.config.InFlight) {
+			return
+		}
+		requests, err := l.Ledger.Claim(ctx, l.config.Environment, l.config.Flow, l.config.owner(), 2*l.config.InFlight, claimHold)
+		if err != nil {
+			if ctx.Err() == nil {
+				l.Logger.Warn("requests cannot be claimed", "error", err)
+			}
+			return
+		}
+		for _, r := range requests {
+			l.board.ask(r, r.Reason == ledger.ReasonRetry)
+		}
+		if len(requests) < 2*l.config.InFlight {
+			return
+		}
+	}
+}
+
+func (l *Loop) sweep(ctx context.Context) {
+	_, parked, err := l.Ledger.SweepWaiting(ctx, l.config.Environment, l.config.Flow, l.config.Patience)
+	if err != nil && ctx.Err() == nil {
+		l.Logger.Warn("waiting keys cannot be swept", "error", err)
+	}
+	if parked > 0 {
+		l.Logger.Warn("parents never arrived", "keys", parked)
+	}
+}
+
+// lookAtState reads whether the flow is paused, and what all instances did in this hour.
+func (l *Loop) lookAtState(ctx context.Context) {
+	f, err := l.Ledger.FlowState(ctx, l.config.Environment, l.config.Flow)
+	if err != nil {
+		if ctx.Err() == nil {
+			l.Logger.Warn("the state of the flow cannot be read", "error", err)
+		}
+		return
+	}
+	l.guards.loaded(f)
+	var s *Standing
+	if f.Paused {
+		s = &Standing{Paused, f.Code, f.Reason, f.Since}
+	}
+	if l.gate.pause(s) {
+		if s == nil {
+			l.window.reset()
+			l.Logger.Info("flow resumed")
+		} else {
+			l.Logger.Warn("flow paused", "code", s.Code, "reason", s.Reason)
+		}
+		wake(l.board.work)
+	}
+	if !f.Paused && f.ParkedKeys >= l.config.ParkedCap {
+		l.pauseFlow(ctx, "parking_full", fmt.Sprintf("%d keys are parked, the cap is %d; mend or discard some, then resume", f.ParkedKeys, l.config.ParkedCap))
+	}
+}
+
+// pauseFlow stops the flow in all instances until a person resumes it.
+func (l *Loop) pauseFlow(ctx context.Context, code, reason string) {
+	now := l.Now()
+	if l.gate.pause(&Standing{Paused, code, reason, now}) {
+		l.Logger.Error("flow paused", "code", code, "reason", reason)
+	}
+	if err := l.Ledger.Pause(ctx, l.config.Environment, l.config.Flow, code, reason, l.config.owner()); err != nil {
+		l.Logger.Error("the pause cannot be written", "error", err)
+	}
+}
+
+// rejects is a window over the last outcomes.
+type rejects struct {
+	mu   sync.Mutex
+	last []bool
+	at   int
+	full bool
+	bad  int
+}
+
+func (r *rejects) reset() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.last, r.at, r.full, r.bad = nil, 0, false, 0
+}
+
+// add notes an outcome and tells whether the window is full of rejections.
+func (r *rejects) add(bad bool, size int, share float64) (rejected, of int, tripped bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.last == nil {
+		r.last = make([]bool, size)
+	}
+	if r.last[r.at] {
+		r.bad--
+	}
+	if r.last[r.at] = bad; bad {
+		r.bad++
+	}
+	if r.at++; r.at == size {
+		r.at, r.full = 0, true
+	}
+	of = r.at
+	if r.full {
+		of = size
+	}
+	// A quarter of the window says enough, so that a bad mapping does not fill the lot first.
+	return r.bad, of, of >= max(size/4, 1) && float64(r.bad) > share*float64(of)
+}
+
+// observe looks for a flow that rejects most of what it is given. // F38: a bad mapping pauses, it does not fill the lot
+func (l *Loop) observe(ctx context.Context, batch []outcome) {
+	for i := range batch {
+		s := &batch[i].settlement
+		if !batch[i].final() || s.Disposition == ledger.Waiting || s.Disposition == ledger.Filtered {
+			continue
+		}
+		bad, of, tripped := l.window.add(s.Disposition == ledger.Parked, l.config.RejectWindow, l.config.RejectShare)
+		if tripped {
+			l.window.reset()
+			l.pauseFlow(ctx, "mostly_rejected", fmt.Sprintf("%d of the last %d documents were rejected, which looks like a wrong mapping; mend it, then resume", bad, of))
+		}
+	}
+}
+
+// guards compare what was done in this hour with what may be.
+type guards struct {
+	mu    sync.Mutex
+	state ledger.FlowState
+	// local counts what was begun since the state was read.
+	local map[string]int64
+}
+
+func (g *guards) loaded(f ledger.FlowState) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.state, g.local = f, map[string]int64{}
+}
+
+// check counts an action and names the guard that holds it back.
+func (g *guards) check(action string, limits Guards) (code, reason string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	limit, done := limits.Updates, g.state.Updates
+	switch action {
+	case "create":
+		limit, done = limits.Creates, g.state.Creates
+	case "archive":
+		limit, done = limits.Archivals, g.state.Archivals
+	}
+	if limit > 0 && done+g.local[action] >= limit {
+		return "guard_" + action, fmt.Sprintf("%d of kind %s were done in this hour, which is the limit; look whether the change is meant, then resume", limit, action)
+	}
+	if g.local == nil {
+		g.local = map[string]int64{}
+	}
+	g.local[action]++
+	return "", ""
+}
