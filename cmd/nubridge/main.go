@@ -17,6 +17,9 @@ import (
 
 // commands is the command line; each field is one subcommand in a file of its own.
 type commands struct {
+	Run     runCmd     `cmd:"" help:"Capture, deliver and import, as the configuration says."`
+	Check   checkCmd   `cmd:"" help:"Check configuration, servers, rights and mapping; change nothing."`
+	Demo    demoCmd    `cmd:"" help:"Run the whole bridge between a local OMS and a local NuORDER, with no configuration."`
 	Sandbox sandboxCmd `cmd:"" help:"Run parts of the local world alone."`
 	Migrate migrateCmd `cmd:"" help:"Make or upgrade the bridge's own tables."`
 	Version versionCmd `cmd:"" help:"Print the version."`
@@ -101,6 +104,9 @@ func (r reported) Unwrap() error { return r.error }
 
 // exitCode sorts a failure into the documented codes.
 func exitCode(err error) int {
+	if e, ok := errors.AsType[exitError](err); ok {
+		return e.code
+	}
 	if _, ok := errors.AsType[*config.Error](err); ok {
 		return lifecycle.ExitUsage
 	}

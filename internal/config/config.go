@@ -2,7 +2,10 @@
 // and secrets come from the environment or from files only.
 package config
 
-import "time"
+import (
+	"io/fs"
+	"time"
+)
 
 // Config is the whole file.
 type Config struct {
@@ -107,6 +110,8 @@ type Ledger struct {
 type Environment struct {
 	// Mapping is the mapping folder.
 	Mapping string `yaml:"mapping"`
+	// MappingFS is the folder itself where a program brings it along, as the demo does.
+	MappingFS fs.FS `yaml:"-"`
 	// Overlay names the folder under overlays/ in the mapping folder; the environment's name by default.
 	Overlay string  `yaml:"overlay"`
 	NuORDER NuORDER `yaml:"nuorder"`

@@ -43,13 +43,21 @@ func Load(path string, lookup func(string) (string, bool)) (*Config, error) {
 		return nil, &Error{path, findings}
 	}
 	c.Path = path
-	findings = c.readFiles()
-	c.defaults()
-	findings = append(findings, c.validate()...)
-	if len(findings) > 0 {
-		return nil, &Error{path, findings}
+	if err := c.Finish(); err != nil {
+		return nil, err
 	}
 	return c, nil
+}
+
+// Finish reads the files of the secrets, fills the defaults in and checks everything; Load does it, a program that makes its
+// configuration itself must.
+func (c *Config) Finish() error {
+	findings := c.readFiles()
+	c.defaults()
+	if findings = append(findings, c.validate()...); len(findings) > 0 {
+		return &Error{c.Path, findings}
+	}
+	return nil
 }
 
 // Resolve gives a path of the file relative to the file's folder.

@@ -209,7 +209,7 @@ func (e *Environment) validate(f *findings, at string) {
 	if !on {
 		return
 	}
-	if e.Mapping == "" {
+	if e.Mapping == "" && e.MappingFS == nil {
 		f.add("%s.mapping is missing; expected the mapping folder", at)
 	}
 	f.web(at+".nuorder.url", e.NuORDER.URL)

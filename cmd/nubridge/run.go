@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"nubridge/internal/config"
+	"nubridge/internal/console"
+	"nubridge/internal/lifecycle"
+	"nubridge/internal/telemetry"
+)
+
+// grace is how long each part may take to stop.
+const grace = 20 * time.Second
+
+type runCmd struct {
+	configured
+}
+
+// Example implements exampled.
+func (runCmd) Example() string { return "nubridge run --config nubridge.yaml" }
+
+// Run runs the bridge until the context ends or a part fails.
+func (c runCmd) Run(ctx context.Context, s std) error {
+	cfg, err := c.load()
+	if err != nil {
+		return err
+	}
+	log := telemetry.NewLogger(s.err, cfg.Log.Format, cfg.Log.Level)
+	tel, err := telemetry.New(ctx, telemetry.Config{OTLP: cfg.Telemetry.OTLP, Sample: *cfg.Telemetry.Sample, Version: version})
+	if err != nil {
+		return err
+	}
+	b, err := assemble(ctx, cfg, tel, log)
+	if err != nil {
+		return errors.Join(err, tel.Close(context.WithoutCancel(ctx)))
+	}
+	g := lifecycle.NewGroup(log, grace)
+	g.Close("telemetry", tel.Close)
+	if err := serveConsole(ctx, g, cfg, b, tel, log); err != nil {
+		b.close()
+		g.Stop()
+		return err
+	}
+	if err := b.start(g); err != nil {
+		g.Stop()
+		return err
+	}
+	log.Info("bridge runs", "version", version, "environments", sortedNames(cfg.Environments))
+	return g.Wait(ctx)
+}
+
+// serveConsole opens the console's listener, unless it is off.
+func serveConsole(ctx context.Context, g *lifecycle.Group, cfg *config.Config, b *bridge, tel *telemetry.Telemetry, log *slog.Logger) error {
+	if cfg.HTTP.Listen == "off" {
+		return nil
+	}
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", cfg.HTTP.Listen)
+	if err != nil {
+		return usageError{fmt.Errorf("listen for the console: %w; hint: set http.listen to a free address, or to off", err)}
+	}
+	h := console.Handler(console.Deps{Metrics: tel.Metrics(), NotReady: b.notReady, State: b.state})
+	g.Go("console", func(ctx context.Context) error { return console.Serve(ctx, l, h) })
+	log.Info("console listens", "address", l.Addr().String())
+	return nil
+}

@@ -1,0 +1,239 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"nubridge/cdc"
+	"nubridge/cdc/kafkalog"
+	"nubridge/cdc/pgsource"
+	"nubridge/internal/config"
+	"nubridge/internal/fault"
+	"nubridge/internal/ledger"
+	"nubridge/internal/lifecycle"
+	"nubridge/internal/telemetry"
+	"nubridge/migrations"
+)
+
+// bridge is the assembled program: every concrete type meets here and in the other wire files, nowhere else.
+type bridge struct {
+	cfg *config.Config
+	log *slog.Logger
+	tel *telemetry.Telemetry
+
+	store *ledger.Store
+	oms   *pgxpool.Pool // the database that documents are read from
+	kafka *kafkalog.Client
+	envs  []*environment
+	owner string
+}
+
+// assemble connects to what must be there, makes the bridge's tables and compiles the mappings. It starts nothing.
+func assemble(ctx context.Context, cfg *config.Config, tel *telemetry.Telemetry, log *slog.Logger) (_ *bridge, err error) {
+	host, _ := os.Hostname()
+	b := &bridge{cfg: cfg, tel: tel, log: log, owner: fmt.Sprintf("%s/%d", host, os.Getpid())}
+	defer func() {
+		if err != nil {
+			b.close()
+		}
+	}()
+	if b.kafka, err = newKafka(cfg); err != nil {
+		return nil, err
+	}
+	if err := ping(ctx, b.kafka.Ping); err != nil {
+		return nil, err
+	}
+	if b.oms, err = openOMS(ctx, cfg); err != nil {
+		return nil, err
+	}
+	if _, err := migrations.ApplyURL(ctx, cfg.Ledger.URL.Reveal(), cfg.Ledger.Schema); err != nil {
+		return nil, err
+	}
+	if b.store, err = ledger.Open(ctx, cfg.Ledger.URL.Reveal(), cfg.Ledger.Schema); err != nil {
+		return nil, err
+	}
+	for _, name := range sortedNames(cfg.Environments) {
+		e, err := b.newEnvironment(ctx, name, cfg.Environments[name])
+		if err != nil {
+			return nil, fmt.Errorf("environment %s: %w", name, err)
+		}
+		b.envs = append(b.envs, e)
+	}
+	return b, nil
+}
+
+// start hands every part to the group, what others need first.
+func (b *bridge) start(g *lifecycle.Group) error {
+	g.Close("connections", func(context.Context) error { b.close(); return nil })
+	for _, e := range b.envs {
+		if err := e.start(g); err != nil {
+			return err
+		}
+	}
+	if b.cfg.Capture.Off {
+		return nil
+	}
+	capture, err := b.newCapture()
+	if err != nil {
+		return err
+	}
+	g.Go("capture", capture.Run)
+	return nil
+}
+
+func (b *bridge) close() {
+	for _, e := range b.envs {
+		e.close()
+	}
+	if b.store != nil {
+		b.store.Close()
+	}
+	if b.oms != nil {
+		b.oms.Close()
+	}
+	if b.kafka != nil {
+		b.kafka.Close()
+	}
+}
+
+// newCapture makes the loop that moves the OMS's changes into Kafka.
+func (b *bridge) newCapture() (*cdc.Capture, error) {
+	captures := ledger.NewCaptures(b.store.Pool())
+	log := b.log.With("part", "capture")
+	open := func(ctx context.Context) (cdc.Session, error) {
+		return b.openCapture(ctx, captures, log)
+	}
+	halts := func(err error) bool { return fault.KindOf(err) == fault.Halt }
+	return cdc.NewCapture(open, captures, log, cdc.CaptureConfig{Capture: b.cfg.Capture.Name, Halts: halts})
+}
+
+func (b *bridge) openCapture(ctx context.Context, captures *ledger.Captures, log *slog.Logger) (cdc.Session, error) {
+	topics, err := b.kafka.Topics(ctx, b.cfg.Capture.TopicPrefix+".")
+	if err != nil {
+		return cdc.Session{}, err
+	}
+	k := b.cfg.Kafka
+	publisher, err := kafkalog.Open(ctx, b.kafka, kafkalog.PublisherConfig{
+		Plain: !*k.Idempotence, Compression: k.Compression, Fence: "nubridge-capture-" + b.cfg.Capture.Name,
+		Create: &kafkalog.Topic{Partitions: k.Partitions, Replication: k.Replication},
+	}, topics, log)
+	if err != nil {
+		return cdc.Session{}, err
+	}
+	var published cdc.Position
+	for _, last := range publisher.Last {
+		if last.Position.Compare(published) > 0 {
+			published = last.Position
+		}
+	}
+	source, err := pgsource.New(captureConfig(b.cfg, b.tables()), pgsource.Deps{
+		Store: captures, Log: log, Tracer: b.tel.Tracer("capture"), Published: published,
+	})
+	if err != nil {
+		return cdc.Session{}, errors.Join(err, publisher.Close())
+	}
+	return cdc.Session{Source: source, Publisher: publisher, Close: publisher.Close}, nil
+}
+
+// tables lists what to capture: what the configuration names, else what the mappings watch.
+func (b *bridge) tables() []string {
+	if len(b.cfg.Capture.Tables) > 0 {
+		return b.cfg.Capture.Tables
+	}
+	var tables []string
+	for _, e := range b.envs {
+		tables = append(tables, e.folder.Tables()...)
+	}
+	slices.Sort(tables)
+	return slices.Compact(tables)
+}
+
+func captureConfig(cfg *config.Config, tables []string) pgsource.Config {
+	c := cfg.Capture
+	return pgsource.Config{
+		DatabaseURL: cfg.OMS.URL.Reveal(), Capture: c.Name, Slot: c.Slot, Publication: c.Publication, TopicPrefix: c.TopicPrefix, Tables: tables,
+		Snapshot: pgsource.SnapshotMode(c.Snapshot), StatusInterval: c.StatusInterval, HeartbeatInterval: c.HeartbeatInterval,
+		FailoverSlot: c.Failover, Protocol: c.Protocol, SpillDir: cfg.Resolve(c.SpillDir), SpillCap: c.SpillLimitMB << 20, Version: version,
+	}
+}
+
+func newKafka(cfg *config.Config) (*kafkalog.Client, error) {
+	k := cfg.Kafka
+	secure, err := loadTLS(cfg, k.TLS)
+	if err != nil {
+		return nil, err
+	}
+	c := kafkalog.Config{Brokers: k.Brokers, TLS: secure}
+	if k.SASL.Mechanism != "" {
+		c.SASL = kafkalog.SASL{Mechanism: strings.ToUpper(k.SASL.Mechanism), User: k.SASL.Username, Password: k.SASL.Password.Reveal()}
+	}
+	return kafkalog.New(c)
+}
+
+// loadTLS reads the certificates of a TLS connection.
+func loadTLS(cfg *config.Config, t config.TLS) (*tls.Config, error) {
+	if !t.Enabled {
+		return nil, nil
+	}
+	c := &tls.Config{MinVersion: tls.VersionTLS12}
+	if t.CAFile != "" {
+		pem, err := os.ReadFile(cfg.Resolve(t.CAFile))
+		if err != nil {
+			return nil, usageError{fmt.Errorf("read the certificate authority: %w", err)}
+		}
+		c.RootCAs = x509.NewCertPool()
+		if !c.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, usageError{fmt.Errorf("%s holds no certificate in PEM form", t.CAFile)}
+		}
+	}
+	if t.CertFile != "" {
+		pair, err := tls.LoadX509KeyPair(cfg.Resolve(t.CertFile), cfg.Resolve(t.KeyFile))
+		if err != nil {
+			return nil, usageError{fmt.Errorf("read the client certificate: %w", err)}
+		}
+		c.Certificates = []tls.Certificate{pair}
+	}
+	return c, nil
+}
+
+// openOMS connects to the database that documents are read from.
+func openOMS(ctx context.Context, cfg *config.Config) (*pgxpool.Pool, error) {
+	url := cfg.OMS.URL
+	if cfg.OMS.ReplicaURL.IsSet() {
+		url = cfg.OMS.ReplicaURL
+	}
+	pc, err := pgxpool.ParseConfig(url.Reveal())
+	if err != nil {
+		// The parser's error may quote the address with its password. // I11
+		return nil, usageError{errors.New("oms.url is no PostgreSQL address; expected postgres://user:password@host:5432/database")}
+	}
+	pc.MaxConns = max(pc.MaxConns, 8)
+	pool, err := pgxpool.NewWithConfig(ctx, pc)
+	if err != nil {
+		return nil, fmt.Errorf("connect to the OMS database: %w", err)
+	}
+	if err := ping(ctx, pool.Ping); err != nil {
+		pool.Close()
+		return nil, &fault.Error{
+			Kind: fault.Halt, Code: pgsource.CodeUnreachable, Err: fmt.Errorf("connect to the OMS database %s:%d: %w", pc.ConnConfig.Host, pc.ConnConfig.Port, err),
+			Hint: "check oms.url, that the server runs, and its pg_hba.conf",
+		}
+	}
+	return pool, nil
+}
+
+func ping(ctx context.Context, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	return f(ctx)
+}

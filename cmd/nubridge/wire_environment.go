@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"os"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"nubridge/internal/config"
+	"nubridge/internal/ledger"
+	"nubridge/mapper"
+	"nubridge/mapper/documents"
+	"nubridge/orders"
+	"nubridge/orders/oms"
+	"nubridge/sink/nuorder"
+)
+
+// environment is one portal: its compiled mapping, its client, its flows and its poller.
+type environment struct {
+	name    string
+	cfg     *config.Environment
+	bridge  *bridge
+	log     *slog.Logger
+	folder  *mapper.Folder
+	mapping atomic.Pointer[mapper.Mapping]
+	reader  *documents.Reader
+	client  *nuorder.Client
+	oms     *oms.Client
+	poller  *orders.Poller
+}
+
+// newEnvironment compiles the mapping and makes the clients; it calls the OMS's database, not NuORDER.
+func (b *bridge) newEnvironment(ctx context.Context, name string, cfg *config.Environment) (*environment, error) {
+	e := &environment{name: name, cfg: cfg, bridge: b, log: b.log.With("environment", name)}
+	mapping, err := e.compile(ctx)
+	if err != nil {
+		return nil, err
+	}
+	e.mapping.Store(mapping)
+	if e.reader, err = documents.NewReader(b.oms, e.mapping.Load, documents.Config{}); err != nil {
+		return nil, err
+	}
+	if e.client, err = nuorder.New(nuorderConfig(name, cfg), nuorder.Deps{
+		Credentials: func() nuorder.Credentials { return nuorderCredentials(cfg) }, Tracer: b.tel.Tracer("nuorder"), Log: e.log,
+	}); err != nil {
+		return nil, err
+	}
+	if mode := cfg.Flows[string(mapper.OrdersIn)]; mode == "on" || mode == "test" {
+		if err := e.newPoller(); err != nil {
+			return nil, err
+		}
+	}
+	return e, nil
+}
+
+// compile loads and checks the mapping folder; every finding is in the error.
+func (e *environment) compile(ctx context.Context) (*mapper.Mapping, error) {
+	folder, findings := mapper.Load(mappingFolder(e.bridge.cfg, e.cfg), e.cfg.Overlay)
+	if findings.HasErrors() {
+		return nil, usageError{fmt.Errorf("mapping %s:\n%w", e.cfg.Mapping, findings.Err())}
+	}
+	schema, err := documents.Describe(ctx, e.bridge.oms, folder, "")
+	if err != nil {
+		return nil, err
+	}
+	mapping, findings := folder.Compile(schema, time.Now)
+	if findings.HasErrors() {
+		return nil, usageError{fmt.Errorf("mapping %s:\n%w", e.cfg.Mapping, findings.Err())}
+	}
+	e.folder = folder
+	return mapping, nil
+}
+
+// mappingFolder opens the folder, which the demo has in the program.
+func mappingFolder(c *config.Config, e *config.Environment) fs.FS {
+	if e.MappingFS != nil {
+		return e.MappingFS
+	}
+	return os.DirFS(c.Resolve(e.Mapping))
+}
+
+func (e *environment) newPoller() error {
+	b := e.bridge
+	text, err := fs.ReadFile(mappingFolder(b.cfg, e.cfg), "orders_in.yaml")
+	if err != nil {
+		return usageError{fmt.Errorf("orders_in needs orders_in.yaml in the mapping folder: %w", err)}
+	}
+	spec, findings := oms.Compile("orders_in.yaml", text)
+	if findings.HasErrors() {
+		return usageError{fmt.Errorf("mapping %s:\n%w", e.cfg.Mapping, findings.Err())}
+	}
+	if e.oms, err = oms.New(spec, database{b.oms}, e.log, omsConfig(b.cfg, e.cfg)); err != nil {
+		return err
+	}
+	intents := ledger.NewIntents(b.store.Pool())
+	o := e.cfg.OMSAPI
+	e.poller, err = orders.New(orders.Deps{
+		Portal: portal{e.client}, OMS: e.oms, Intents: intents, Lock: ledger.NewPollerLock(b.store.Pool(), b.owner),
+		Stock: stockDoubter{b.store}, Spans: b.tel.Tracer("orders"), Log: e.log.With("part", "orders"),
+	}, orders.Config{
+		Environment: e.name, Statuses: e.cfg.Orders.Statuses, Every: e.cfg.Orders.Every, Workers: e.cfg.Orders.Workers,
+		Timeout: o.Timeout, Settle: o.Settle, Attempts: o.Attempts,
+	})
+	return err
+}
+
+func (e *environment) close() {
+	if e.oms != nil {
+		e.oms.Close()
+	}
+	if e.client != nil {
+		e.client.Close()
+	}
+}
+
+func nuorderConfig(name string, e *config.Environment) nuorder.Config {
+	n := e.NuORDER
+	d := nuorder.Dialect{
+		StatusVerb: n.Unsure.StatusVerb, UpdateVerb: n.Unsure.NumberVerb, BareNumberPath: n.Unsure.NumberPath == "plain",
+		Replenishments: n.Inventory == "replenishments",
+	}
+	if w := n.Unsure.StatusWord; w != "processed" {
+		d.StatusWords = map[nuorder.Status]string{"processed": w}
+	}
+	return nuorder.Config{
+		Environment: name, BaseURL: n.URL, Signature: nuorder.Signature(n.Signature), Dialect: d,
+		Limits:    nuorder.Limits{Rate: n.Rate, Start: min(4, n.Concurrency), Max: n.Concurrency},
+		Deadlines: nuorder.Deadlines{Total: n.Timeout},
+		Network:   nuorder.Network{AllowPrivate: n.AllowPrivate, PlainHTTP: n.AllowPrivate},
+	}
+}
+
+func nuorderCredentials(e *config.Environment) nuorder.Credentials {
+	n := e.NuORDER
+	return nuorder.Credentials{
+		ConsumerKey: n.ConsumerKey.Reveal(), ConsumerSecret: n.ConsumerSecret.Reveal(), Token: n.Token.Reveal(), TokenSecret: n.TokenSecret.Reveal(),
+	}
+}
+
+func omsConfig(c *config.Config, e *config.Environment) oms.Config {
+	o := e.OMSAPI
+	return oms.Config{
+		URL: o.URL, Timeout: o.Timeout,
+		TLS: oms.TLS{CAFile: c.Resolve(o.TLS.CAFile), CertFile: c.Resolve(o.TLS.CertFile), KeyFile: c.Resolve(o.TLS.KeyFile)},
+		Auth: oms.Auth{
+			Kind: o.Auth, Username: o.Username, Password: o.Password.Reveal(), Token: o.Token.Reveal(), Header: o.APIKeyHeader, Key: o.APIKey.Reveal(),
+			TokenURL: o.TokenURL, ClientID: o.ClientID, ClientSecret: o.ClientSecret.Reveal(), Scopes: o.Scopes,
+		},
+	}
+}
+
+func sortedNames[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
