@@ -27,6 +27,8 @@ type Config struct {
 	TLS *tls.Config
 	// SASL switches on authentication; the zero SASL is none.
 	SASL SASL
+	// Dial opens connections; nil is an ordinary dialer with TCP keep-alive.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Timeout bounds one request, default 10 s.
 	Timeout time.Duration
 	// MetadataTTL is how old the routing of fetches may become, default 2 s.
@@ -107,9 +109,11 @@ func New(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}
+	if cfg.Dial == nil {
+		cfg.Dial = (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}).DialContext
+	}
 	transport := &kafka.Transport{
-		Dial:        dialer.DialContext,
+		Dial:        cfg.Dial,
 		DialTimeout: 5 * time.Second,
 		IdleTimeout: 30 * time.Second,
 		MetadataTTL: cfg.MetadataTTL,

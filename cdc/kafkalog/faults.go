@@ -14,22 +14,25 @@ import (
 
 // Codes of the faults that this package makes.
 const (
-	codeUnreachable = "kafka_unreachable"
-	codeAuth        = "kafka_auth"
-	codeTooOld      = "kafka_too_old"
-	codeForbidden   = "kafka_forbidden"
-	codeRequest     = "kafka_request"
-	codeTopic       = "topic_missing"
-	codeTopicBad    = "topic_refused"
-	codeOutOfRange  = "offset_out_of_range"
-	codeLost        = "partition_lost"
-	codeGeneration  = "generation_ended"
-	codeFormat      = "record_format"
-	codeTooLarge    = "record_too_large"
-	codeSequence    = "sequence_broken"
-	codeFenced      = "producer_fenced"
-	codeClosed      = "publisher_closed"
-	codeGroupActive = "group_active"
+	codeUnreachable  = "kafka_unreachable"
+	codeAuth         = "kafka_auth"
+	codeTooOld       = "kafka_too_old"
+	codeForbidden    = "kafka_forbidden"
+	codeRequest      = "kafka_request"
+	codeTopic        = "topic_missing"
+	codeTopicBad     = "topic_refused"
+	codeOutOfRange   = "offset_out_of_range"
+	codeLost         = "partition_lost"
+	codeGeneration   = "generation_ended"
+	codeFormat       = "record_format"
+	codeTooLarge     = "record_too_large"
+	codeSequence     = "sequence_broken"
+	codeHole         = "sequence_hole"
+	codeSession      = "session_timeout"
+	codeTopicChanged = "topic_changed"
+	codeFenced       = "producer_fenced"
+	codeClosed       = "publisher_closed"
+	codeGroupActive  = "group_active"
 )
 
 // wrap gives an error of kafka-go or of the network its kind: what a broker calls final is a halt, all else may pass.
@@ -56,6 +59,9 @@ func wrap(operation string, err error) error {
 	case kafka.SASLAuthenticationFailed, kafka.UnsupportedSASLMechanism, kafka.IllegalSASLState:
 		wrapped.Kind, wrapped.Code = fault.Halt, codeAuth
 		wrapped.Hint = "check the SASL mechanism, user and password"
+	case kafka.InvalidSessionTimeout:
+		wrapped.Kind, wrapped.Code = fault.Halt, codeSession
+		wrapped.Hint = "choose a session timeout between the broker's group.min.session.timeout.ms and group.max.session.timeout.ms"
 	case kafka.InvalidTopic, kafka.PolicyViolation, kafka.InvalidReplicationFactor, kafka.InvalidPartitionNumber,
 		kafka.InvalidConfiguration:
 		wrapped.Kind, wrapped.Code = fault.Halt, codeTopicBad

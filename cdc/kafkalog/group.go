@@ -87,6 +87,10 @@ type Group struct {
 	bytes      int                          // read ahead in all partitions
 	err        error                        // what Poll returns once all is reported; it stays
 	stalls     int64
+
+	// Used by Run and by serve, never at the same time: Run waits for serve to end before it looks again.
+	seen                map[string]TopicInfo
+	present, subscribed []string // topics that exist; those that were joined
 }
 
 // NewGroup checks the settings; Run joins the group.
@@ -99,34 +103,55 @@ func NewGroup(client *Client, cfg GroupConfig, log *slog.Logger) (*Group, error)
 	}
 	return &Group{
 		client: client, cfg: cfg.withDefaults(), log: log.With("group", cfg.ID),
-		wake: make(chan struct{}, 1), parts: map[cdc.Partition]*partition{},
+		wake: make(chan struct{}, 1), parts: map[cdc.Partition]*partition{}, seen: map[string]TopicInfo{},
 	}, nil
 }
 
 // Run is the membership: it joins, heartbeats and reads ahead until ctx ends, then leaves the group. It retries whatever
-// may pass and returns nil after ctx ended.
+// may pass and returns nil after ctx ended. Topics that do not exist are joined when they appear.
 func (g *Group) Run(ctx context.Context) error {
+	defer g.end(fault.New(fault.Retry, codeClosed, "the membership of group %q has ended", g.cfg.ID))
+	ticker := time.NewTicker(g.cfg.WatchInterval)
+	defer ticker.Stop()
+	for ctx.Err() == nil {
+		g.look(ctx)
+		g.subscribed = g.present
+		if len(g.subscribed) > 0 {
+			if err := g.member(ctx, g.subscribed); err != nil {
+				return err
+			}
+			continue
+		}
+		select {
+		case <-ctx.Done():
+		case <-ticker.C:
+		}
+	}
+	return nil
+}
+
+// member is in the group for some topics until ctx ends or other topics exist.
+func (g *Group) member(ctx context.Context, topics []string) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	membership, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{
-		ID: g.cfg.ID, Topics: g.cfg.Topics, Brokers: g.client.cfg.Brokers,
+		ID: g.cfg.ID, Topics: topics, Brokers: g.client.cfg.Brokers,
 		Dialer: &kafka.Dialer{
-			ClientID: g.client.cfg.ClientID, Timeout: 5 * time.Second, DualStack: true,
+			ClientID: g.client.cfg.ClientID, Timeout: 5 * time.Second, DialFunc: g.client.cfg.Dial,
 			TLS: g.client.cfg.TLS, SASLMechanism: g.client.mechanism,
 		},
-		GroupBalancers:         []kafka.GroupBalancer{kafka.RoundRobinGroupBalancer{}, kafka.RangeGroupBalancer{}},
-		HeartbeatInterval:      max(g.cfg.SessionTimeout/10, 50*time.Millisecond),
-		SessionTimeout:         g.cfg.SessionTimeout,
-		RebalanceTimeout:       g.cfg.RebalanceTimeout,
-		PartitionWatchInterval: g.cfg.WatchInterval,
-		WatchPartitionChanges:  true,
-		JoinGroupBackoff:       time.Second,
-		StartOffset:            kafka.FirstOffset,
-		Timeout:                g.client.cfg.Timeout,
+		GroupBalancers:    []kafka.GroupBalancer{kafka.RoundRobinGroupBalancer{}, kafka.RangeGroupBalancer{}},
+		HeartbeatInterval: max(g.cfg.SessionTimeout/10, 50*time.Millisecond),
+		SessionTimeout:    g.cfg.SessionTimeout,
+		RebalanceTimeout:  g.cfg.RebalanceTimeout,
+		JoinGroupBackoff:  time.Second,
+		StartOffset:       kafka.FirstOffset,
+		Timeout:           g.client.cfg.Timeout,
 	})
 	if err != nil {
 		return fmt.Errorf("kafka group %q: %w", g.cfg.ID, err)
 	}
 	defer membership.Close()
-	defer g.end(fault.New(fault.Retry, codeClosed, "the membership of group %q has ended", g.cfg.ID))
 	var last string
 	for {
 		generation, err := membership.Next(ctx)
@@ -144,12 +169,12 @@ func (g *Group) Run(ctx context.Context) error {
 			continue
 		}
 		last = ""
-		generation.Start(func(ended context.Context) { g.serve(ended, generation) })
+		generation.Start(func(ended context.Context) { g.serve(ended, generation, cancel) })
 	}
 }
 
 // serve is one generation: it takes the assignment over, reads until the generation ends, and gives all of it back.
-func (g *Group) serve(ended context.Context, generation *kafka.Generation) {
+func (g *Group) serve(ended context.Context, generation *kafka.Generation, resubscribe func()) {
 	ctx, cancel := context.WithCancel(context.Background()) //nolint:contextcheck // The generation's own end is the parent.
 	defer cancel()
 	defer context.AfterFunc(ended, cancel)()
@@ -171,8 +196,9 @@ func (g *Group) serve(ended context.Context, generation *kafka.Generation) {
 	for _, p := range parts {
 		running.Go(func() { p.run(ctx) })
 	}
-	<-ctx.Done()
+	g.watch(ctx, resubscribe)
 	g.revoke()
+	cancel()
 	running.Wait()
 }
 

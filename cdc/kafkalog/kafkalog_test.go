@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"testing"
 	"time"
 
@@ -106,6 +107,9 @@ func newGroup(t *testing.T, client *kafkalog.Client, cfg kafkalog.GroupConfig) *
 	t.Helper()
 	if cfg.SessionTimeout == 0 {
 		cfg.SessionTimeout = time.Second
+		if os.Getenv("NUBRIDGE_KAFKA") != "" {
+			cfg.SessionTimeout = 6 * time.Second // a real broker's least
+		}
 	}
 	if cfg.WatchInterval == 0 {
 		cfg.WatchInterval = 300 * time.Millisecond

@@ -57,7 +57,7 @@ func (l *lane) run(ctx context.Context) {
 			return
 		case <-l.wake:
 		}
-		began := time.Now()
+		before := l.publisher.Stats().Records
 		err := l.publisher.client.hold(ctx, l.broker, func(conn net.Conn, version int16) error {
 			return l.converse(ctx, conn, version)
 		})
@@ -68,7 +68,7 @@ func (l *lane) run(ctx context.Context) {
 			l.publisher.log.Warn("kafka connection lost, trying again", "broker", l.broker, "error", err)
 			l.strand()
 		}
-		if err == nil || time.Since(began) > 10*time.Second {
+		if err == nil || l.publisher.Stats().Records > before {
 			pause.reset()
 		}
 		if err == nil {

@@ -19,7 +19,7 @@ func (p *Publisher) mend(ctx context.Context) {
 	ticker := time.NewTicker(checkEvery)
 	defer ticker.Stop()
 	var pause backoff
-	var last time.Time
+	var progress int64
 	missing := map[string]time.Time{}
 	for {
 		all := false
@@ -39,13 +39,13 @@ func (p *Publisher) mend(ctx context.Context) {
 			continue
 		}
 		if !all {
-			if time.Since(last) > 10*time.Second {
+			if now := p.Stats().Records; now > progress {
 				pause.reset()
+				progress = now
 			}
 			if pause.wait(ctx) != nil {
 				return
 			}
-			last = time.Now()
 		}
 		known, err := p.client.metadata(ctx, names)
 		if err != nil {
@@ -101,7 +101,7 @@ func (p *Publisher) relocate(meta topicMeta, name string, missing map[string]tim
 	delete(missing, name)
 	if meta.id != topic.id || len(meta.parts) != len(topic.parts) {
 		p.killLocked(&fault.Error{
-			Kind: fault.Halt, Code: "topic_changed", Hint: "take a snapshot of the table, then accept the gap",
+			Kind: fault.Halt, Code: codeTopicChanged, Hint: "take a snapshot of the table, then accept the gap",
 			Err: fmt.Errorf("topic %q was made anew, or its partitions changed from %d to %d", name, len(topic.parts), len(meta.parts)),
 		})
 		return
@@ -131,6 +131,8 @@ func (p *Publisher) splitAll() error {
 			if err := o.split(p); err != nil {
 				return err
 			}
+			o.stale = false // who refused it is the leader
+			p.offer(o)
 		}
 	}
 	return nil

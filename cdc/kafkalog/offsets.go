@@ -37,7 +37,7 @@ func (c *Client) OffsetsAt(ctx context.Context, topics []string, at time.Time) (
 	if err != nil {
 		return nil, wrap("list offsets", err)
 	}
-	found, err := c.listOffsets(ctx, partitions, at.UnixMilli())
+	found, err := c.listOffsets(ctx, partitions, max(at.UnixMilli(), 0))
 	if err != nil {
 		return nil, wrap("list offsets", err)
 	}
@@ -202,13 +202,16 @@ func (c *Client) committed(ctx context.Context, group string, topics map[string]
 	if err != nil {
 		return nil, err
 	}
+	if errors.Is(answer.Error, kafka.GroupIdNotFound) {
+		return map[cdc.Partition]int64{}, nil
+	}
 	if answer.Error != nil {
 		return nil, answer.Error
 	}
 	found := map[cdc.Partition]int64{}
 	for topic, partitions := range answer.Topics {
 		for _, p := range partitions {
-			if p.Error != nil {
+			if p.Error != nil && !errors.Is(p.Error, kafka.GroupIdNotFound) {
 				return nil, fmt.Errorf("offset of %s/%d: %w", topic, p.Partition, p.Error)
 			}
 			if p.CommittedOffset >= 0 {

@@ -29,6 +29,7 @@ type batch struct {
 	raw      int // bytes of events, for the account
 	tickets  []*ticket
 	onWire   bool
+	stored   bool // acknowledged while an earlier one is not
 	tooLarge bool
 	tries    int
 }
@@ -80,7 +81,7 @@ func (o *outPartition) sendable(now time.Time) *batch {
 		return nil
 	}
 	for _, b := range o.flight {
-		if !b.onWire { // a repeat: alone, and before anything new
+		if !b.onWire && !b.stored { // a repeat: alone, and before anything new
 			if o.onWire > 0 {
 				return nil
 			}
@@ -97,7 +98,7 @@ func (o *outPartition) sendable(now time.Time) *batch {
 	if !o.proven {
 		limit = 1
 	}
-	if o.onWire >= limit {
+	if len(o.flight) >= limit { // those stored behind a failed head count: the broker must still know the head
 		return nil
 	}
 	return o.queue[0]
@@ -154,16 +155,23 @@ func (p *Publisher) answered(b *batch, err error) {
 	code, _ := errors.AsType[kafka.Error](err)
 	switch {
 	case err == nil, code == kafka.DuplicateSequenceNumber:
-		if !head {
-			p.killLocked(broken(o.id, errors.New("a later batch was taken before an earlier one")))
-			return
+		// An earlier one may be stored although its answer said that its replicas were too slow; its repeat will tell.
+		b.stored = true
+		if head {
+			o.accepted(p)
+		} else if o.stale && o.onWire == 0 {
+			token(p.repair)
 		}
-		o.accepted(p, b)
 	case code == kafka.MessageSizeTooLarge, code == kafka.RecordListTooLarge:
 		b.tooLarge = true
 		o.stumble(p)
 	case code == kafka.OutOfOrderSequenceNumber && !head:
 		o.stumble(p) // what went before it failed, so this was to come
+	case code == kafka.OutOfOrderSequenceNumber && o.holed():
+		p.killLocked(&fault.Error{
+			Kind: fault.Halt, Code: codeHole, Hint: "take a snapshot of the table, then accept the gap",
+			Err: stopped(o.id, errors.New("the broker stored a later batch and refuses an earlier one")),
+		})
 	case code == kafka.OutOfOrderSequenceNumber, code == kafka.UnknownProducerId:
 		p.killLocked(broken(o.id, err))
 	case code == kafka.InvalidProducerEpoch, code == kafka.ProducerFenced:
@@ -186,18 +194,32 @@ func broken(id cdc.Partition, err error) error {
 	return &fault.Error{Kind: fault.Retry, Code: codeSequence, Err: stopped(id, err)}
 }
 
-// accepted removes the head of flight. The caller holds the lock.
-func (o *outPartition) accepted(p *Publisher, b *batch) {
-	o.flight[0] = nil
-	o.flight = o.flight[1:]
-	o.proven, o.lastAck = true, p.now()
-	for _, t := range b.tickets {
-		t.pending--
+// holed tells whether a later batch is stored while the head is not. Going on would lose the head: the next publisher takes
+// the last position for proof of all before it. // I8
+func (o *outPartition) holed() bool {
+	for _, b := range o.flight[1:] {
+		if b.stored {
+			return true
+		}
 	}
-	p.buffered -= b.raw
-	p.stats.Records += int64(b.count)
-	p.stats.Bytes += int64(len(b.wire))
-	p.recycle(b)
+	return false
+}
+
+// accepted removes what is stored from the head of flight. The caller holds the lock.
+func (o *outPartition) accepted(p *Publisher) {
+	o.proven, o.lastAck = true, p.now()
+	for len(o.flight) > 0 && o.flight[0].stored {
+		b := o.flight[0]
+		o.flight[0] = nil
+		o.flight = o.flight[1:]
+		for _, t := range b.tickets {
+			t.pending--
+		}
+		p.buffered -= b.raw
+		p.stats.Records += int64(b.count)
+		p.stats.Bytes += int64(len(b.wire))
+		p.recycle(b)
+	}
 	token(p.settled)
 	token(p.room)
 	if o.stale && o.onWire == 0 {

@@ -176,7 +176,12 @@ func (p *Publisher) install(meta topicMeta) {
 	topic := &outTopic{name: meta.name, id: meta.id, parts: make([]*outPartition, len(meta.parts))}
 	for _, m := range meta.parts {
 		if int(m.id) < len(topic.parts) {
-			topic.parts[m.id] = &outPartition{id: cdc.Partition{Topic: meta.name, ID: int(m.id)}, leader: m.leader}
+			topic.parts[m.id] = &outPartition{
+				id: cdc.Partition{Topic: meta.name, ID: int(m.id)}, leader: m.leader, stale: m.leader < 0,
+			}
+		}
+		if m.leader < 0 {
+			token(p.repair)
 		}
 	}
 	p.topics[meta.name] = topic

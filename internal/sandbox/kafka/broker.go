@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"net"
 	"strconv"
 	"strings"
 
@@ -32,6 +33,8 @@ type Config struct {
 	User, Password, Mechanism string
 	// Settings are broker settings such as message.max.bytes; each may be empty.
 	Settings map[string]string
+	// Listen opens the listeners, for tests that break connections; nil is net.Listen.
+	Listen func(network, address string) (net.Listener, error)
 	// Log hears what the broker has to say; nil is silence.
 	Log *slog.Logger
 }
@@ -80,6 +83,9 @@ func options(cfg Config) []kfake.Opt {
 			mechanism = "SCRAM-SHA-256"
 		}
 		opts = append(opts, kfake.EnableSASL(), kfake.Superuser(mechanism, cfg.User, cfg.Password))
+	}
+	if cfg.Listen != nil {
+		opts = append(opts, kfake.ListenFn(cfg.Listen))
 	}
 	if cfg.Log != nil {
 		opts = append(opts, kfake.WithLogger(logger{cfg.Log}))

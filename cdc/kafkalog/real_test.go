@@ -1,0 +1,208 @@
+package kafkalog_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"nubridge/cdc"
+	"nubridge/cdc/kafkalog"
+	"nubridge/internal/fault"
+)
+
+// real gives the address of a real broker, or skips.
+func real(t *testing.T) []string {
+	t.Helper()
+	brokers := os.Getenv("NUBRIDGE_KAFKA")
+	if brokers == "" {
+		t.Skip("set NUBRIDGE_KAFKA=host:port to run this test against a real broker")
+	}
+	return strings.Split(brokers, ",")
+}
+
+func unique(name string) string { return name + "-" + strconv.FormatInt(time.Now().UnixNano(), 36) }
+
+func realTopic(t *testing.T, client *kafkalog.Client, partitions int, configs map[string]string) string {
+	t.Helper()
+	name := unique("nubridge-test")
+	if err := client.EnsureTopics(soon(t), []kafkalog.Topic{{Name: name, Partitions: partitions, Configs: configs}}); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+func TestRealPublishFenceSkipAndRead(t *testing.T) {
+	brokers := real(t)
+	client := newClient(t, brokers...)
+	for _, codec := range []string{"lz4", "none", "snappy", "zstd", "gzip"} {
+		t.Run(codec, func(t *testing.T) {
+			topic := realTopic(t, client, 3, nil)
+			cfg := kafkalog.PublisherConfig{Compression: codec, Fence: unique("fence"), BatchBytes: 16 << 10}
+			older := open(t, client, cfg, topic)
+			sent := events(topic, 0, 5000, 50)
+			allAcked(t, pump(t, older, sent[:3000], 50))
+			newer := open(t, newClient(t, brokers...), cfg, topic)
+			errs := pump(t, older, sent[3000:3100], 100)
+			if fault.CodeOf(errors.Join(errs...)) != "producer_fenced" {
+				t.Fatalf("the older process was not fenced: %v", errs)
+			}
+			allAcked(t, pump(t, newer, sent[2000:], 50))
+			checkRecords(t, sent, contents(t, client, len(sent), topic))
+		})
+	}
+}
+
+func TestRealLostAnswersMakeNeitherDuplicateNorHole(t *testing.T) {
+	brokers := real(t)
+	var on atomic.Bool
+	var cuts atomic.Int64
+	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return &deafConn{Conn: conn, on: &on, cuts: &cuts}, nil
+	}
+	client, err := kafkalog.New(kafkalog.Config{Brokers: brokers, Dial: dial, MetadataTTL: 200 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	topic := realTopic(t, client, 3, nil)
+	p := open(t, client, kafkalog.PublisherConfig{BatchBytes: 8 << 10, BufferBytes: 64 << 10}, topic)
+	sent := events(topic, 0, 20000, 100)
+	on.Store(true)
+	allAcked(t, pump(t, p, sent, 50))
+	on.Store(false)
+	t.Logf("%d connections cut after the broker answered", cuts.Load())
+	checkRecords(t, sent, contents(t, newClient(t, brokers...), len(sent), topic))
+}
+
+// deafConn loses answers: it waits until the broker has sent one and then cuts the connection.
+type deafConn struct {
+	net.Conn
+	on   *atomic.Bool
+	cuts *atomic.Int64
+}
+
+func (c *deafConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if err == nil && c.on.Load() && rand.IntN(25) == 0 {
+		c.cuts.Add(1)
+		_ = c.Conn.Close()
+		return 0, errors.New("cut by the test")
+	}
+	return n, err
+}
+
+func TestRealTooLargeRecordsAreCutDown(t *testing.T) {
+	client := newClient(t, real(t)...)
+	topic := realTopic(t, client, 1, map[string]string{"max.message.bytes": "20000"})
+	p := open(t, client, kafkalog.PublisherConfig{Compression: "none"}, topic)
+	sent := events(topic, 0, 1000, 40)
+	sent[500].Value = fmt.Appendf(nil, `{"before":null,"after":{"id":1,"note":"%s"},"op":"u"}`, strings.Repeat("x", 30000))
+	allAcked(t, pump(t, p, sent, 200))
+	got := contents(t, client, len(sent), topic)
+	if want := `{"before":null,"after":{"id":1,"note":"__debezium_unavailable_value"},"op":"u"}`; string(got[500].Value) != want {
+		t.Fatalf("got %.200s", got[500].Value)
+	}
+	got[500].Value = sent[500].Value
+	checkRecords(t, sent, got)
+}
+
+func TestRealGroupRebalancesCommitsAndHaltsOnExpiredOffsets(t *testing.T) {
+	brokers := real(t)
+	client := newClient(t, brokers...)
+	topic := realTopic(t, client, 4, nil)
+	p := open(t, client, kafkalog.PublisherConfig{}, topic)
+	sent := events(topic, 0, 4000, 100)
+	allAcked(t, pump(t, p, sent, 200))
+	w := &world{client: client}
+	cfg := kafkalog.GroupConfig{ID: unique("group"), Topics: []string{topic}, SessionTimeout: 6 * time.Second, MaxRecords: 100, FetchBytes: 4 << 10}
+	first := join(t, w, cfg)
+	records := read(t, first.Group, 2000)
+	if err := first.Commit(soon(t), after(records)); err != nil {
+		t.Fatal(err)
+	}
+	second := join(t, w, cfg)
+	theirs, err := second.Poll(soon(t))
+	if err != nil || len(theirs.Assigned) == 0 {
+		t.Fatalf("got %+v, %v", theirs, err)
+	}
+	first.stop()
+	second.stop()
+	third := join(t, w, cfg)
+	rest := read(t, third.Group, 2000)
+	checkRecords(t, sent, append(records, rest...))
+	third.stop()
+	admin, err := kgo.NewClient(kgo.SeedBrokers(brokers...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close()
+	ends, err := kadm.NewClient(admin).ListEndOffsets(soon(t), topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cut := kadm.Offsets{}
+	ends.Each(func(o kadm.ListedOffset) { cut.AddOffset(topic, o.Partition, o.Offset, -1) })
+	if _, err := kadm.NewClient(admin).DeleteRecords(soon(t), cut); err != nil {
+		t.Fatal(err)
+	}
+	fourth := join(t, w, cfg)
+	ctx := soon(t)
+	for err == nil {
+		_, err = fourth.Poll(ctx)
+	}
+	if fault.CodeOf(err) != "offset_out_of_range" {
+		t.Fatalf("got %v", err)
+	}
+}
+
+// TestRealBrokersMayDie publishes for NUBRIDGE_KAFKA_SECONDS while somebody kills and starts brokers.
+func TestRealBrokersMayDie(t *testing.T) {
+	brokers := real(t)
+	seconds, _ := strconv.Atoi(os.Getenv("NUBRIDGE_KAFKA_SECONDS"))
+	if seconds == 0 {
+		t.Skip("set NUBRIDGE_KAFKA_SECONDS and kill brokers meanwhile")
+	}
+	client := newClient(t, brokers...)
+	topic := realTopic(t, client, 6, nil)
+	p := open(t, client, kafkalog.PublisherConfig{BufferBytes: 256 << 10, Fence: unique("fence")}, topic)
+	var sent []cdc.Event
+	acks := make(chan error, 1<<20)
+	until := time.Now().Add(time.Duration(seconds) * time.Second)
+	longest := time.Duration(0)
+	for time.Now().Before(until) {
+		next := events(topic, len(sent), 100, 500)
+		sent = append(sent, next...)
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		if err := p.Publish(ctx, &cdc.Batch{Events: next}, func(err error) { acks <- err }); err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		longest = max(longest, time.Since(began))
+		pace := time.NewTimer(5 * time.Millisecond)
+		<-pace.C
+	}
+	for range len(sent) / 100 {
+		if err := <-acks; err != nil {
+			t.Fatal(err)
+		}
+	}
+	publisher, _ := p.Publisher.(*kafkalog.Publisher)
+	t.Logf("%d events, longest wait %v, %+v", len(sent), longest, publisher.Stats())
+	checkRecords(t, sent, contents(t, client, len(sent), topic))
+}
