@@ -21,6 +21,7 @@ type breaker struct {
 	resumes atomic.Int64
 	state   atomic.Int32
 	opened  atomic.Int64
+	probing atomic.Bool
 }
 
 func newBreaker(class Class, c BreakerConfig, now func() time.Time) *breaker {
@@ -73,7 +74,8 @@ func isExcluded(err error) bool {
 
 // peek refuses early, without using up a token, while the breaker is surely open.
 func (b *breaker) peek(now time.Time) error {
-	if at := b.resumes.Load(); gobreaker.State(b.state.Load()) == gobreaker.StateOpen && now.UnixNano() < at {
+	state := gobreaker.State(b.state.Load())
+	if state == gobreaker.StateOpen && now.UnixNano() < b.resumes.Load() || state == gobreaker.StateHalfOpen && b.probing.Load() {
 		return b.refusal(now)
 	}
 	return nil
@@ -81,11 +83,18 @@ func (b *breaker) peek(now time.Time) error {
 
 // allow lets a call through; its end must be reported by done.
 func (b *breaker) allow(now time.Time) (done func(error), err error) {
-	done, err = b.two.Allow()
+	settle, err := b.two.Allow()
 	if err != nil {
 		return nil, b.refusal(now)
 	}
-	return done, nil
+	if gobreaker.State(b.state.Load()) != gobreaker.StateHalfOpen {
+		return settle, nil
+	}
+	b.probing.Store(true)
+	return func(err error) {
+		b.probing.Store(false)
+		settle(err)
+	}, nil
 }
 
 // refusal is a throttle, so that the flow pauses and nothing is parked.

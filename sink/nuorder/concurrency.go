@@ -58,12 +58,13 @@ func (c *concurrency) refused(began, now time.Time, inFlight int) bool {
 	return lowered
 }
 
-// failed lowers the limit by a quarter after a 5xx or a missing answer.
+// failed lowers the limit by a quarter after a 5xx or a missing answer, never below two, so that one endpoint that hangs does not
+// hold up all others.
 func (c *concurrency) failed(began, now time.Time) {
 	if began.Before(c.cutAt) {
 		return
 	}
-	c.cut(max(1, c.limit*3/4), now)
+	c.cut(max(min(2, c.limit), c.limit*3/4), now)
 }
 
 func (c *concurrency) cut(to int, now time.Time) {

@@ -135,7 +135,14 @@ func (r *OrderEdits) withRemovals(ctx context.Context, t *turn, wanted []docLine
 	if err != nil {
 		return nil, err
 	}
+	codes, err := r.warehouseCodes(ctx)
+	if err != nil {
+		return nil, err
+	}
 	for n := range old {
+		if code := codes[string(old[n].view.Warehouse)]; code != "" {
+			old[n].view.Warehouse = Text(code)
+		}
 		old[n].whole = map[string]json.RawMessage{"product": old[n].whole["product"], "warehouse": old[n].whole["warehouse"], "id": old[n].whole["id"],
 			"ship_start": old[n].whole["ship_start"], "ship_end": old[n].whole["ship_end"]}
 		for i := range old[n].sizes {
@@ -146,7 +153,19 @@ func (r *OrderEdits) withRemovals(ctx context.Context, t *turn, wanted []docLine
 			return nil, err
 		}
 	}
-	return append(wanted, removals(old, wanted)...), nil
+	return withRemoved(wanted, old), nil
+}
+
+// warehouseCodes gives the codes of warehouses by _id: the OMS's lines name the one, the stored ones the other.
+func (o *Orders) warehouseCodes(ctx context.Context) (map[string]string, error) {
+	codes, err := o.log.WarehouseNames(ctx, o.cfg.Environment)
+	if err != nil {
+		return nil, err
+	}
+	for code, id := range o.client.Dialect().Warehouses {
+		codes[id] = code
+	}
+	return codes, nil
 }
 
 // dateOnly cuts stored timestamps to the dates that the API takes.

@@ -230,38 +230,45 @@ func withoutZero(lines []docLine) []docLine {
 	return out
 }
 
-// removals gives the lines of old that are not in lines any more, with quantity zero: with arrays that are merged, that is how a size
-// is taken out.
-func removals(old, lines []docLine) []docLine {
-	type place struct{ product, size, warehouse string }
+// withRemoved adds to lines what old has and lines have not, with quantity zero: with arrays that are merged, that is how a size is
+// taken out. A size goes into the line of its product and warehouse if there is one, since the portal knows lines by these.
+func withRemoved(lines, old []docLine) []docLine {
 	sums := newItemSums()
 	sums.add(lines)
 	sums.add(old)
-	at := func(l *docLine, size string) place {
-		return place{sums.product(l), strings.ToLower(size), strings.ToLower(string(l.view.Warehouse))}
-	}
-	present := map[place]bool{}
+	place := func(l *docLine) item { return item{sums.product(l), strings.ToLower(string(l.view.Warehouse))} }
+	present := map[item]map[string]bool{}
+	at := map[item]int{}
 	for n := range lines {
+		k := place(&lines[n])
+		if _, there := at[k]; !there {
+			at[k], present[k] = n, map[string]bool{}
+		}
 		for _, s := range lines[n].sizes {
-			present[at(&lines[n], s.size)] = true
+			present[k][strings.ToLower(s.size)] = true
 		}
 	}
-	var out []docLine
 	for n := range old {
-		l := old[n]
-		l.sizes = nil
-		for _, s := range old[n].sizes {
-			if !present[at(&old[n], s.size)] {
-				present[at(&old[n], s.size)] = true
-				s.setQuantity(decimal.Zero)
-				l.sizes = append(l.sizes, s)
+		k := place(&old[n])
+		gone := slices.DeleteFunc(slices.Clone(old[n].sizes), func(s docSize) bool { return present[k][strings.ToLower(s.size)] })
+		if len(gone) == 0 {
+			continue
+		}
+		for i := range gone {
+			gone[i].setQuantity(decimal.Zero)
+		}
+		if to, there := at[k]; there {
+			lines[to].sizes = append(lines[to].sizes, gone...)
+			for _, s := range gone {
+				present[k][strings.ToLower(s.size)] = true
 			}
+			continue
 		}
-		if len(l.sizes) > 0 {
-			out = append(out, l)
-		}
+		l := old[n]
+		l.sizes = gone
+		lines = append(lines, l)
 	}
-	return out
+	return lines
 }
 
 // describe names an item for the OMS administrator.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -35,7 +36,7 @@ func newOrderWorld(t *testing.T, merge bool, change func(*nuorder.OrdersConfig))
 	t.Helper()
 	w := &orderWorld{world: newWorld(t, func(s *portal.Switches) {
 		if merge {
-			s.Arrays = "merge"
+			s.Arrays, s.Case, s.SameStatus, s.BelowShipped, s.ZeroQuantity = "merge", "fold", 200, "refuse", "accept"
 		}
 	}, nil)}
 	pool := pgtest.Pool(t)
@@ -103,10 +104,10 @@ func shipments(list ...string) string { return `{"shipments":[` + strings.Join(l
 // turn does what the loop does with one document.
 func (w *orderWorld) turn(flow mapper.Flow, key, body string, facts map[string]string) (sink.Delivery, error) {
 	w.t.Helper()
-	b := mapper.Body{Flow: flow, Key: mapper.Key(key), RemoteKey: key, JSON: []byte(body), Filtered: body == "", Facts: facts}
-	if facts != nil && facts["number"] == "" {
+	if facts = maps.Clone(facts); facts != nil {
 		facts["number"] = key
 	}
+	b := mapper.Body{Flow: flow, Key: mapper.Key(key), RemoteKey: key, JSON: []byte(body), Filtered: body == "", Facts: facts}
 	d, err := w.remotes[flow].Deliver(w.t.Context(), sink.Work{
 		Environment: "test", Body: b, Object: w.object(flow, mapper.Key(key)), Deadline: time.Now().Add(20 * time.Second),
 	})
