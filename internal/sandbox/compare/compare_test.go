@@ -353,6 +353,49 @@ func TestEveryDeskActionIsADifferenceUntilSent(t *testing.T) {
 	}
 }
 
+func TestCancelledOrdersAreExpectedAsTheyEnd(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, small())
+	w.fill()
+	born := w.bornHere()
+	w.sendAll("PUT", "/api/order/new", orderBodies, born)
+	w.wantNone("after the load")
+	ctx := t.Context()
+
+	// cancelled whole: by its status alone, whatever else it holds
+	if err := w.desk.CancelOrder(ctx, born[0]); err != nil {
+		t.Fatal(err)
+	}
+	// cancelled after one piece of one line has shipped: cut down to that piece, which makes it Shipped
+	if _, err := w.desk.Invoice(ctx, born[2], oms.Shipment{Tracking: []string{"1Z7"}, Quantities: map[int]int{1: 1}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.desk.CancelOrder(ctx, born[2]); err != nil {
+		t.Fatal(err)
+	}
+	// cancelled before it was ever sent: not there
+	no, err := w.desk.CreateOrder(ctx, oms.NewOrder{CustomerID: "C10001", Lines: []oms.NewLine{{UPC: w.upc(), Quantity: 1, Price: decimal.NewFromInt(5)}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.desk.CancelOrder(ctx, no); err != nil {
+		t.Fatal(err)
+	}
+	w.send("POST", fmt.Sprintf("/api/order/number/%d/cancelled", born[0]), nil)
+	w.sendAll("POST", "/api/order/number/{key}", `select key, jsonb_set(body::jsonb, '{line_items}', jsonb_build_array(jsonb_set(body::jsonb #> '{line_items,0}', '{sizes,0,quantity}', '1')))::text
+		from (`+orderBodies+`) as o (key, body)`, []int64{born[2]})
+	w.sendAll("POST", "/api/inventory/external_id/{key}", stockBodies)
+	w.wantNone("after the cancels")
+}
+
+func (w *world) upc() (upc string) {
+	w.t.Helper()
+	if err := w.pool.QueryRow(w.t.Context(), "select min(upc) from oms.skus").Scan(&upc); err != nil {
+		w.t.Fatal(err)
+	}
+	return upc
+}
+
 func TestComparisonOfTheDemoIsFast(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, oms.Sizes{Seed: 1})
