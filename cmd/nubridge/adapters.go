@@ -3,30 +3,30 @@ package main
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"nubridge/cdc"
 	"nubridge/internal/ledger"
+	"nubridge/mapper"
 	"nubridge/orders"
-	"nubridge/sink/nuorder"
 )
 
-// portal shows the NuORDER client as the poller wants it.
-type portal struct{ client *nuorder.Client }
-
-func (p portal) OrderIDs(ctx context.Context, status string) ([]string, error) {
-	return p.client.OrderIDs(ctx, nuorder.Status(status))
+// current is the mapping that is in force at each call, so that a changed folder takes over without a restart.
+type current struct {
+	mapping *atomic.Pointer[mapper.Mapping]
 }
 
-func (p portal) Order(ctx context.Context, id string) ([]byte, error) {
-	o, err := p.client.Order(ctx, id)
-	return o.Raw, err
+func (c current) Tables(flow mapper.Flow) []string { return c.mapping.Load().Tables(flow) }
+
+func (c current) Route(flow mapper.Flow, change *cdc.Change) (mapper.Touches, error) {
+	return c.mapping.Load().Route(flow, change)
 }
 
-func (p portal) SetOrderStatus(ctx context.Context, id, status string) ([]byte, error) {
-	_, err := p.client.SetOrderStatus(ctx, id, nuorder.Status(status))
-	return nil, err
+func (c current) Body(flow mapper.Flow, key mapper.Key, d *mapper.Document) (mapper.Body, error) {
+	return c.mapping.Load().Body(flow, key, d)
 }
 
 // stockDoubter tells the ledger which stock NuORDER moved by itself.

@@ -76,9 +76,7 @@ func assemble(ctx context.Context, cfg *config.Config, tel *telemetry.Telemetry,
 func (b *bridge) start(g *lifecycle.Group) error {
 	g.Close("connections", func(context.Context) error { b.close(); return nil })
 	for _, e := range b.envs {
-		if err := e.start(g); err != nil {
-			return err
-		}
+		e.start(g)
 	}
 	if b.cfg.Capture.Off {
 		return nil

@@ -31,7 +31,10 @@ type environment struct {
 	reader  *documents.Reader
 	client  *nuorder.Client
 	oms     *oms.Client
+	intents *ledger.Intents
+	orders  *nuorder.Orders
 	poller  *orders.Poller
+	flows   []*flow
 }
 
 // newEnvironment compiles the mapping and makes the clients; it calls the OMS's database, not NuORDER.
@@ -48,6 +51,12 @@ func (b *bridge) newEnvironment(ctx context.Context, name string, cfg *config.En
 	if e.client, err = nuorder.New(nuorderConfig(name, cfg), nuorder.Deps{
 		Credentials: func() nuorder.Credentials { return nuorderCredentials(cfg) }, Tracer: b.tel.Tracer("nuorder"), Log: e.log,
 	}); err != nil {
+		return nil, err
+	}
+	if err := e.newOrders(); err != nil {
+		return nil, err
+	}
+	if err := e.newFlows(); err != nil {
 		return nil, err
 	}
 	if mode := cfg.Flows[string(mapper.OrdersIn)]; mode == "on" || mode == "test" {
@@ -97,10 +106,9 @@ func (e *environment) newPoller() error {
 	if e.oms, err = oms.New(spec, database{b.oms}, e.log, omsConfig(b.cfg, e.cfg)); err != nil {
 		return err
 	}
-	intents := ledger.NewIntents(b.store.Pool())
 	o := e.cfg.OMSAPI
 	e.poller, err = orders.New(orders.Deps{
-		Portal: portal{e.client}, OMS: e.oms, Intents: intents, Lock: ledger.NewPollerLock(b.store.Pool(), b.owner),
+		Portal: nuorder.NewOrderPortal(e.client, e.warehouseCodes), OMS: e.oms, Intents: e.intents, Numbers: e.orders, Lock: ledger.NewPollerLock(b.store.Pool(), b.owner),
 		Stock: stockDoubter{b.store}, Spans: b.tel.Tracer("orders"), Log: e.log.With("part", "orders"),
 	}, orders.Config{
 		Environment: e.name, Statuses: e.cfg.Orders.Statuses, Every: e.cfg.Orders.Every, Workers: e.cfg.Orders.Workers,
