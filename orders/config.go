@@ -34,6 +34,8 @@ type OMS interface {
 	Create(ctx context.Context, d oms.Draft) (oms.Answer, error)
 	// Search finds the OMS orders that carry the reference of the draft.
 	Search(ctx context.Context, d oms.Draft) ([]oms.Found, error)
+	// SearchReference does the same for an order whose content plays no part.
+	SearchReference(ctx context.Context, o oms.Order) ([]oms.Found, error)
 	// CanSearch tells whether the OMS can be searched by reference at all.
 	CanSearch() bool
 }

@@ -148,6 +148,9 @@ func (p *Poller) revisit(ctx context.Context, fence int64, i *ledger.Intent) (*l
 		return p.settled(ctx, fence, i)
 	}
 	if i.State == ledger.Withdrawn {
+		if i.Code == codeByHand {
+			return p.settled(ctx, fence, i)
+		}
 		born, err := p.born(ctx, i, o)
 		if err != nil || born {
 			next, settleErr := p.settled(ctx, fence, i)

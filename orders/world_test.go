@@ -189,7 +189,9 @@ type portal struct {
 	calls  map[string]int
 }
 
-func newPortal() *portal { return &portal{orders: map[string]map[string]any{}, calls: map[string]int{}} }
+func newPortal() *portal {
+	return &portal{orders: map[string]map[string]any{}, calls: map[string]int{}}
+}
 
 func (p *portal) place(upcs []string, _, customer string) string {
 	p.mu.Lock()

@@ -230,3 +230,13 @@ func (l *Intents) Rest(ctx context.Context, i *Intent, fence int64) error {
 	}
 	return nil
 }
+
+// Remind makes a row due at once; listed tells that NuORDER lists the order as not imported.
+func (l *Intents) Remind(ctx context.Context, i *Intent, listed bool) error {
+	_, err := l.pool.Exec(ctx, `update order_intents set due_at = clock_timestamp(), listed = listed or $4, version = version + 1
+		where environment = $1 and nuorder_id = $2 and version = $3`, i.Environment, i.NuORDERID, i.Version, listed)
+	if err != nil {
+		return intentErr("make an order due", err)
+	}
+	return nil
+}

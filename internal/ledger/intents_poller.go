@@ -70,6 +70,7 @@ func (l *PollerLock) await(ctx context.Context, conn *pgx.Conn, environment stri
 	_, _ = h.Write([]byte("nubridge orders " + environment))
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	pause := 20 * time.Millisecond
 	for {
 		select {
 		case <-ctx.Done():
@@ -85,7 +86,8 @@ func (l *PollerLock) await(ctx context.Context, conn *pgx.Conn, environment stri
 		if got {
 			return nil
 		}
-		timer.Reset(time.Second)
+		timer.Reset(pause)
+		pause = min(2*pause, time.Second)
 	}
 }
 

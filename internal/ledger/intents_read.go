@@ -83,6 +83,27 @@ func (l *Intents) List(ctx context.Context, environment string, states []IntentS
 		environment, names, limit)
 }
 
+// Page gives the orders by _id, those after a given one, for walks over all of them.
+func (l *Intents) Page(ctx context.Context, environment, after string, limit int) ([]*Intent, error) {
+	return l.query(ctx, "walk over orders", `select `+intentColumns+` from order_intents
+		where environment = $1 and nuorder_id > $2 order by nuorder_id limit $3`, environment, after, limit)
+}
+
+// Known tells which of the _ids have a row, or were created at NuORDER by the bridge.
+func (l *Intents) Known(ctx context.Context, environment string, ids []string) (map[string]bool, error) {
+	rows, err := l.pool.Query(ctx, `select nuorder_id from order_intents where environment = $1 and nuorder_id = any($2)
+		union select nuorder_id from order_creations where environment = $1 and nuorder_id = any($2)`, environment, ids)
+	if err != nil {
+		return nil, intentErr("ask which orders are known", err)
+	}
+	known := map[string]bool{}
+	var id string
+	if _, err := pgx.ForEachRow(rows, []any{&id}, func() error { known[id] = true; return nil }); err != nil {
+		return nil, intentErr("ask which orders are known", err)
+	}
+	return known, nil
+}
+
 // ChangedOrders lists the orders of which another version was seen after the create.
 func (l *Intents) ChangedOrders(ctx context.Context, environment string, limit int) ([]*Intent, error) {
 	return l.query(ctx, "list changed orders", `select `+intentColumns+` from order_intents

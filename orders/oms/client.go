@@ -268,6 +268,19 @@ func (c *Client) Search(ctx context.Context, d Draft) ([]Found, error) {
 	return out, nil
 }
 
+// SearchReference finds the orders that carry a reference, whatever they hold: Differs is never set.
+func (c *Client) SearchReference(ctx context.Context, o Order) ([]Found, error) {
+	names, err := c.spec.names(o)
+	if err != nil {
+		return nil, err
+	}
+	found, err := c.Search(ctx, Draft{Order: o, names: names})
+	for n := range found {
+		found[n].Differs = false
+	}
+	return found, err
+}
+
 // Read reads one order of the OMS by number; nil when the OMS has none.
 func (c *Client) Read(ctx context.Context, number string) (any, error) {
 	if c.spec.read == nil {

@@ -74,8 +74,15 @@ func Compile(name string, text []byte) (*Spec, mapper.Findings) {
 	if root == nil || findings.HasErrors() {
 		return nil, findings
 	}
-	c := &compiler{findings: findings}
-	return c.spec(root), c.findings
+	spec, more := CompileTree(root)
+	return spec, append(findings, more...)
+}
+
+// CompileTree is Compile over a tree that is parsed already, such as a file with an environment's overlay laid over it.
+func CompileTree(root *mapper.Node) (*Spec, mapper.Findings) {
+	c := &compiler{}
+	s := c.spec(root)
+	return s, c.findings
 }
 
 // compiler collects findings; names are those that expressions may use besides the defined ones.
