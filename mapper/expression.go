@@ -221,6 +221,8 @@ func expressionFinding(n *Node, err error, env types.Map) Finding {
 	} else if rest, isField := strings.CutPrefix(e.Message, "unknown field "); isField {
 		f.Message = fmt.Sprintf("unknown column %q", rest)
 		f.Suggestion = suggest(rest, allColumns(env))
+	} else if strings.Contains(e.Message, "unexpected token EOF") && !n.Quoted {
+		f.Suggestion = "is it cut off? In YAML a comma inside {...} and a # after a space end a value: put the expression in quotes"
 	} else if strings.Contains(e.Message, "mismatched types") {
 		f.Expected = "two values of one kind; text(x) makes text of a number, decimal(x) a number of a text"
 	}

@@ -159,7 +159,44 @@ func (d *describer) table(ctx context.Context, oid uint32, ident string, info *m
 	for _, c := range cols {
 		info.Columns = append(info.Columns, mapper.Column{Name: c.name, Type: d.kind(c.typ), Database: d.display(c.typ)})
 	}
-	return d.identity(ctx, oid, ident, info, notNull)
+	if !info.Partitioned {
+		return d.identity(ctx, oid, ident, info, notNull)
+	}
+	return d.partitions(ctx, oid, ident, info, notNull)
+}
+
+// partitions finds what a delete of a partitioned table carries: what the deletes of all its leaves carry, because each leaf has a
+// replica identity of its own.
+func (d *describer) partitions(ctx context.Context, oid uint32, ident string, info *mapper.TableInfo, notNull map[string]bool) error {
+	if err := d.identity(ctx, oid, ident, info, notNull); err != nil {
+		return err
+	}
+	rows, err := d.conn.Query(ctx, `select c.oid, c.relreplident::text from pg_catalog.pg_partition_tree($1::oid) t join pg_catalog.pg_class c on c.oid = t.relid where t.isleaf`, oid)
+	if err != nil {
+		return err
+	}
+	type leaf struct {
+		oid   uint32
+		ident string
+	}
+	leaves, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (leaf, error) {
+		var l leaf
+		err := r.Scan(&l.oid, &l.ident)
+		return l, err
+	})
+	if err != nil {
+		return err
+	}
+	for _, l := range leaves {
+		part := mapper.TableInfo{Columns: info.Columns}
+		if err := d.identity(ctx, l.oid, l.ident, &part, notNull); err != nil {
+			return err
+		}
+		if len(part.Identity) < len(info.Identity) || ident != "f" {
+			info.Identity = slices.DeleteFunc(slices.Clone(info.Identity), func(c string) bool { return !slices.Contains(part.Identity, c) })
+		}
+	}
+	return nil
 }
 
 // identity finds what a delete of the table carries, and which unique indexes could carry more.
