@@ -39,6 +39,7 @@ type Loop struct {
 	done   chan outcome
 	// commits keeps the intake's and the settler's commits apart.
 	commits sync.Mutex
+	pausing sync.Mutex
 	window  rejects
 }
 
@@ -74,6 +75,9 @@ func New(deps Deps, config Config) (*Loop, error) {
 // the ledger cannot be reached at the start. Run it once.
 func (l *Loop) Run(ctx context.Context) error {
 	if err := l.Ledger.Join(ctx, l.config.Environment, l.config.Flow, l.config.owner()); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
 		return fmt.Errorf("start the flow %s: %w", l.config.Flow, err)
 	}
 	// Work under way outlives the stop by the grace time.

@@ -103,14 +103,19 @@ func (l *Loop) lookAtState(ctx context.Context) {
 	}
 }
 
-// pauseFlow stops the flow in all instances until a person resumes it.
+// pauseFlow stops the flow in all instances until a person resumes it. The first of several causes counts.
 func (l *Loop) pauseFlow(ctx context.Context, code, reason string) {
+	l.pausing.Lock()
+	defer l.pausing.Unlock()
 	now := l.Now()
-	if l.gate.pause(&Standing{Paused, code, reason, now}) {
-		l.Logger.Error("flow paused", "code", code, "reason", reason)
+	if s, _ := l.gate.standing(now); s.State == Paused {
+		return
 	}
 	if err := l.Ledger.Pause(ctx, l.config.Environment, l.config.Flow, code, reason, l.config.owner()); err != nil {
 		l.Logger.Error("the pause cannot be written", "error", err)
+	}
+	if l.gate.pause(&Standing{Paused, code, reason, now}) {
+		l.Logger.Error("flow paused", "code", code, "reason", reason)
 	}
 }
 

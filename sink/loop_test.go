@@ -1,0 +1,334 @@
+package sink
+
+import (
+	"errors"
+	"flag"
+	"math/rand/v2"
+	"strconv"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"pgregory.net/rapid"
+
+	"nubridge/internal/fault"
+	"nubridge/internal/ledger"
+	"nubridge/internal/sandbox/postgres/pgtest"
+	"nubridge/mapper"
+)
+
+// TestMain holds the property tests to a few runs each unless told otherwise: each run starts loops on a real ledger.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	told := false
+	flag.Visit(func(f *flag.Flag) { told = told || f.Name == "rapid.checks" })
+	if !told {
+		if err := flag.Set("rapid.checks", "8"); err != nil {
+			panic(err)
+		}
+	}
+	goleak.VerifyTestMain(m, pgtest.IgnoreServer())
+}
+
+func keys(n int) []mapper.Key {
+	out := make([]mapper.Key, n)
+	for i := range out {
+		out[i] = mapper.Key("k" + strconv.Itoa(i))
+	}
+	return out
+}
+
+func TestManyRowChangesMakeOneCallPerDocument(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write(nil, 10, keys(50)...)
+	w.write(nil, 1, "nobody")
+	w.start(mapper.Products, nil)
+	w.rests(mapper.Products)
+	if c := w.counts(mapper.Products); c.Delivered+c.Unchanged > 500 || c.Calls > 50 || c.Filtered != 1 {
+		t.Fatalf("got %+v, want at most 50 calls", c)
+	}
+	for _, k := range keys(50) {
+		if w.last(mapper.Products, k) != 1 {
+			t.Fatalf("%s was not delivered", k)
+		}
+	}
+}
+
+func TestReplayOfWhatIsInStepMakesNoCall(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write(nil, 2, keys(30)...)
+	_, end := w.start(mapper.Products, nil)
+	w.rests(mapper.Products)
+	end()
+	before := w.counts(mapper.Products)
+	w.mu.Lock()
+	clear(w.groups[mapper.Products]) // the offsets are reset to the start with Kafka's own tools
+	for i := range w.parts {
+		w.groups[mapper.Products][partition(i)] = 0
+	}
+	w.mu.Unlock()
+	w.start(mapper.Products, nil)
+	eventually(t, "the replay", func() bool { return w.counts(mapper.Products).Repeats == 60 })
+	after := w.counts(mapper.Products)
+	if after.Calls != before.Calls || after.Read != before.Read {
+		t.Fatalf("got %+v after %+v, want no call and no touch counted twice", after, before)
+	}
+	w.rests(mapper.Products)
+}
+
+func TestAnObjectInDoubtIsSentAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	lost := 0
+	w.answer = func(ledger.ObjectID, mapper.Body) (bool, error) {
+		if lost++; lost == 1 {
+			return true, errLost
+		}
+		return true, nil
+	}
+	w.write(nil, 1, "k0")
+	w.start(mapper.Products, nil)
+	w.rests(mapper.Products)
+	if c := w.counts(mapper.Products); c.Calls != 2 || c.Delivered != 1 {
+		t.Fatalf("got %+v, want the call repeated after its answer was lost", c)
+	}
+	if err := w.store.Doubt(t.Context(), testEnv, mapper.Products, []mapper.Key{"k0"}, "test"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a call for the doubt", func() bool { return w.counts(mapper.Products).Calls == 3 })
+}
+
+func TestAKeyThatIsNotYetVisibleWaitsAlone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	hidden := w.write(nil, 1, "k0", "hopk1")
+	w.mu.Lock()
+	w.docs["k1"] = doc{version: 1}
+	w.hidden[hidden] = true
+	w.mu.Unlock()
+	w.write(nil, 1, "k2")
+	l, _ := w.start(mapper.Products, nil)
+	eventually(t, "the others pass", func() bool { return w.last(mapper.Products, "k2") == 1 })
+	if w.last(mapper.Products, "k0") != -1 || w.last(mapper.Products, "k1") != -1 {
+		t.Fatal("sent before it was proven to be seen")
+	}
+	eventually(t, "shown as hidden", func() bool { return l.Status().Hidden == 1 })
+	w.mu.Lock()
+	clear(w.hidden)
+	w.mu.Unlock()
+	w.rests(mapper.Products)
+	if w.last(mapper.Products, "k0") != 1 || w.last(mapper.Products, "k1") != 1 {
+		t.Fatal("never sent")
+	}
+}
+
+func TestAChildWaitsForItsParentWhichTheBridgeSendsItself(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write(func(_ mapper.Key, d doc) doc {
+		d.parents = []mapper.Ref{{Flow: mapper.Customers, Key: "c1"}, {Flow: mapper.Products, Key: "p1"}}
+		return d
+	}, 1, "o1")
+	w.start(mapper.OrderCreation, nil)
+	eventually(t, "the order waits", func() bool { return w.counts(mapper.OrderCreation).Waiting == 1 })
+	// Neither parent has an event of its own; they are in the source database alone.
+	w.mu.Lock()
+	w.docs["c1"], w.docs["p1"] = doc{version: 1}, doc{version: 1}
+	w.mu.Unlock()
+	w.start(mapper.Customers, nil)
+	w.start(mapper.Products, nil)
+	eventually(t, "the order is sent", func() bool { return w.last(mapper.OrderCreation, "o1") == 1 })
+	eventually(t, "nothing waits", func() bool { return w.counts(mapper.OrderCreation).Waiting == 0 })
+	w.rests(mapper.OrderCreation)
+}
+
+func TestARejectedKeyIsParkedAbsorbsChangesAndIsReleasedByOneThatMendsIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.answer = func(id ledger.ObjectID, b mapper.Body) (bool, error) {
+		if id.Key == "k1" && string(b.JSON) == `{"key":"brand-k1","version":1}` {
+			return false, &fault.Error{Kind: fault.Reject, Code: "bad_size", Field: "sizes[0]", Hint: "Name the size.", Err: errors.New("refused")}
+		}
+		return true, nil
+	}
+	w.write(func(k mapper.Key, d doc) doc { d.broken = k == "k2"; return d }, 1, keys(20)...)
+	w.start(mapper.Products, nil)
+	w.rests(mapper.Products)
+	if c := w.counts(mapper.Products); c.Parked != 2 || c.Delivered != 18 {
+		t.Fatalf("got %+v, want two parked", c)
+	}
+	same := func(_ mapper.Key, d doc) doc { d.version = 1; return d }
+	calls := w.counts(mapper.Products).Calls
+	w.write(same, 3, "k1")
+	w.rests(mapper.Products)
+	if c := w.counts(mapper.Products); c.Parked != 5 || c.Calls != calls {
+		t.Fatalf("got %+v, want three more touches absorbed without a call", c)
+	}
+	row, err := w.store.ParkedKey(t.Context(), testEnv, mapper.Products, "k1")
+	if err != nil || row.Code != "bad_size" || row.Field != "sizes[0]" || row.Touches != 4 {
+		t.Fatalf("got %+v, %v", row, err)
+	}
+	w.write(func(_ mapper.Key, d doc) doc { d.broken = false; return d }, 1, "k1", "k2")
+	w.rests(mapper.Products)
+	if c := w.counts(mapper.Products); c.Parked != 0 || c.Delivered != 20 {
+		t.Fatalf("got %+v, want none parked", c)
+	}
+}
+
+func TestThrottlesParkNothingAndHaltsStayAlive(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	storm := 0
+	w.answer = func(ledger.ObjectID, mapper.Body) (bool, error) {
+		if storm++; storm < 40 {
+			return false, &fault.Error{Kind: fault.Throttle, Code: "too_many_requests", After: 5 * time.Millisecond, Err: errors.New("slow down")}
+		}
+		return true, nil
+	}
+	w.write(nil, 1, keys(20)...)
+	l, _ := w.start(mapper.Products, nil)
+	w.rests(mapper.Products)
+	if c := w.counts(mapper.Products); c.Delivered != 20 {
+		t.Fatalf("got %+v", c)
+	}
+	w.mu.Lock()
+	w.answer = func(ledger.ObjectID, mapper.Body) (bool, error) {
+		return false, fault.New(fault.Halt, "wrong_portal", "this is another portal")
+	}
+	w.mu.Unlock()
+	w.write(nil, 1, "k0")
+	eventually(t, "the flow is halted", func() bool { s := l.Status(); return s.State == Halted && s.Code == "wrong_portal" })
+}
+
+func TestAMappingThatRejectsMostThingsPausesTheFlow(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write(func(_ mapper.Key, d doc) doc { d.broken = true; return d }, 1, keys(300)...)
+	l, _ := w.start(mapper.Products, nil)
+	eventually(t, "the flow pauses", func() bool { return l.Status().Code == "mostly_rejected" })
+	if c := w.counts(mapper.Products); c.Parked > 200 {
+		t.Fatalf("%d keys were parked", c.Parked)
+	}
+	w.write(func(_ mapper.Key, d doc) doc { d.broken = false; return d }, 1, keys(300)...)
+	if err := w.store.Resume(t.Context(), testEnv, mapper.Products); err != nil {
+		t.Fatal(err)
+	}
+	w.rests(mapper.Products)
+	if c := w.counts(mapper.Products); c.Parked != 0 {
+		t.Fatalf("got %+v, want all released by the changes", c)
+	}
+}
+
+func TestAGuardHoldsAMassChangeAndAsks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write(nil, 1, keys(30)...)
+	l, _ := w.start(mapper.Products, func(c *Config) { c.Guards.Creates = 10 })
+	eventually(t, "the flow pauses", func() bool { return l.Status().Code == "guard_create" })
+	if c := w.counts(mapper.Products); c.Delivered > 10 {
+		t.Fatalf("%d were created", c.Delivered)
+	}
+	for i := range 2 {
+		if err := w.store.Resume(t.Context(), testEnv, mapper.Products); err != nil {
+			t.Fatal(err)
+		}
+		want := int64(10 * (i + 2))
+		eventually(t, "ten more", func() bool { return w.counts(mapper.Products).Delivered >= want })
+	}
+}
+
+func TestABrandIDUnderANewKeyIsTheSameObject(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write(func(_ mapper.Key, d doc) doc { d.brand = "B"; return d }, 1, "old")
+	w.start(mapper.Products, nil)
+	w.rests(mapper.Products)
+	w.mu.Lock()
+	d := w.docs["old"]
+	delete(w.docs, "old")
+	w.mu.Unlock()
+	w.write(func(mapper.Key, doc) doc { d.version++; return d }, 1, "new")
+	w.rests(mapper.Products)
+	found, err := w.store.ByKey(t.Context(), testEnv, mapper.Product, []mapper.Key{"old", "new"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found["new"].RemoteID != "id-1" || found["old"].Known {
+		t.Fatalf("got %+v, want the identity moved", found)
+	}
+}
+
+func TestShadowStoresTheCallInsteadOfMakingIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write(nil, 1, keys(5)...)
+	w.start(mapper.Products, func(c *Config) { c.Mode = Shadow })
+	w.rests(mapper.Products)
+	stored, err := w.store.ShadowCalls(t.Context(), testEnv, mapper.Products, "", 10)
+	if err != nil || len(stored) != 5 || w.calls != 0 || string(stored[0].Body) != `{"key":"brand-k0","version":1}` {
+		t.Fatalf("got %d calls and stored %+v, %v", w.calls, stored, err)
+	}
+}
+
+// TestNewestStateWinsWhateverFails writes at random while answers are lost, calls fail and loops are restarted.
+func TestNewestStateWinsWhateverFails(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		w := newWorld(t)
+		seed := rapid.Uint64().Draw(rt, "seed")
+		random := rand.New(rand.NewPCG(seed, 1))
+		w.answer = func(id ledger.ObjectID, _ mapper.Body) (bool, error) {
+			switch random.IntN(12) {
+			case 0:
+				return true, errLost
+			case 1:
+				return false, errLost
+			case 2:
+				return false, fault.New(fault.Retry, "unavailable", "not now")
+			case 3:
+				return false, &fault.Error{Kind: fault.Throttle, Code: "too_many_requests", After: time.Millisecond, Err: errors.New("slow down")}
+			default:
+				return true, nil
+			}
+		}
+		all := keys(rapid.IntRange(1, 12).Draw(rt, "keys"))
+		var ends []func()
+		for range rapid.IntRange(2, 6).Draw(rt, "steps") {
+			n := rapid.IntRange(1, 20).Draw(rt, "writes")
+			for range n {
+				w.write(nil, 1+random.IntN(3), all[random.IntN(len(all))])
+			}
+			if rapid.Bool().Draw(rt, "restart") || len(ends) == 0 {
+				for _, end := range ends {
+					end()
+				}
+				_, end := w.start(mapper.Products, nil)
+				ends = append(ends, end)
+			}
+		}
+		w.rests(mapper.Products)
+		w.orderKept()
+		for _, k := range all {
+			w.mu.Lock()
+			want := w.docs[k].version
+			w.mu.Unlock()
+			if got := w.last(mapper.Products, k); want > 0 && got != want {
+				t.Errorf("seed %d: %s is at version %d at the remote and %d at the source", seed, k, got, want)
+			}
+		}
+		for _, end := range ends {
+			end()
+		}
+	})
+}
+
+func TestConfigRefusesWhatCannotWork(t *testing.T) {
+	t.Parallel()
+	for _, c := range []Config{{}, {Environment: "e", Flow: "f", Instance: "i", Mode: "half"}, {Environment: "e", Flow: "f", Instance: "i", Lease: time.Second, CallTime: time.Second}} {
+		if err := c.withDefaults().validate(); err == nil {
+			t.Errorf("%+v was taken", c)
+		}
+	}
+}
