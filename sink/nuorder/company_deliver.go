@@ -68,9 +68,26 @@ func (r *Customers) create(ctx context.Context, t *turn, body []byte) (Company, 
 	return r.client.UpdateCompany(ctx, id, body)
 }
 
+// find looks for a company whose create had no answer.
+func (r *Customers) find(ctx context.Context, t *turn) error {
+	code := t.work.Body.RemoteKey
+	if t.object.RemoteID != "" || !t.object.InDoubt || code == "" {
+		return nil
+	}
+	p, err := r.client.CompanyByCode(ctx, code)
+	if err == nil {
+		t.learnCompany(&p)
+		t.object.RemoteKey = code
+	}
+	if IsNotFound(err) {
+		return nil
+	}
+	return err
+}
+
 func (r *Customers) archive(ctx context.Context, t *turn) (sink.Delivery, error) {
-	if t.object.RemoteID == "" {
-		return t.end(ledger.Filtered, nil)
+	if err := r.find(ctx, t); err != nil || t.object.RemoteID == "" {
+		return t.end(ledger.Filtered, err)
 	}
 	body := t.last()
 	if len(body) == 0 {

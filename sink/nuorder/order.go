@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"nubridge/internal/fault"
@@ -187,33 +186,14 @@ func (c *Client) SetShipments(ctx context.Context, id string, shipments json.Raw
 
 // SetOrderStatus sets the status of the order with this _id. Changed is false if it was so already.
 func (c *Client) SetOrderStatus(ctx context.Context, id string, s Status) (changed bool, err error) {
-	a, err := c.setStatus(ctx, "order/{id}", id, s)
+	a, err := c.statusAnswer(ctx, "order/{id}", id, s)
 	return err == nil && a.status != http.StatusNotModified, err
 }
 
 // SetOrderStatusByNumber does the same by number.
 func (c *Client) SetOrderStatusByNumber(ctx context.Context, number string, s Status) (changed bool, err error) {
-	a, err := c.setStatus(ctx, "order/number/{number}", number, s)
+	a, err := c.statusAnswer(ctx, "order/number/{number}", number, s)
 	return err == nil && a.status != http.StatusNotModified, err
-}
-
-func (c *Client) setStatus(ctx context.Context, route, id string, s Status) (*answer, error) {
-	if !s.Known() {
-		return nil, unknownStatus(s)
-	}
-	d := c.config.Dialect
-	r := &request{class: ClassOrderWrites, method: d.StatusVerb, want: expect{notModified: true}}
-	if d.StatusInBody {
-		r.route, r.args = route+"/status", []string{id}
-		r.body = []byte(`{"status":"` + strings.ToUpper(string(s)) + `"}`)
-	} else {
-		word := string(s)
-		if w := d.StatusWords[s]; w != "" {
-			word = w
-		}
-		r.route, r.args = route+"/{status}", []string{id, word}
-	}
-	return c.do(ctx, r)
 }
 
 // SetOrderField sets one field of the order with this _id; external_id is the one that portals are known to allow.

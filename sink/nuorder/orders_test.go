@@ -111,7 +111,7 @@ func TestOrdersTravelInEveryDialect(t *testing.T) {
 	}
 }
 
-func TestPollingGivesTheOrderAsItIs(t *testing.T) {
+func TestThePollersViewGivesTheOrderAsItIs(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil, nil)
 	w.ready()
@@ -119,7 +119,7 @@ func TestPollingGivesTheOrderAsItIs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := nuorder.NewPolling(w.client)
+	p := nuorder.NewOrderPortal(w.client, nil)
 	raw, err := p.SetOrderStatus(t.Context(), string(o.ID), "processed")
 	if err != nil || !strings.Contains(string(raw), `"processed"`) {
 		t.Fatalf("got %s, %v", raw, err)

@@ -82,10 +82,27 @@ func conflictWith(err error, field, hint string) error {
 	return &fault.Error{Kind: fault.Reject, Code: CodeConflict, Field: field, Rule: "unique", Hint: hint, Err: err}
 }
 
+// find looks for a product whose create had no answer.
+func (r *Products) find(ctx context.Context, t *turn) error {
+	name := t.work.Body.RemoteKey
+	if t.object.RemoteID != "" || !t.object.InDoubt || name == "" {
+		return nil
+	}
+	p, err := r.client.ProductByExternalID(ctx, name)
+	if err == nil {
+		t.learn(&p)
+		t.object.RemoteKey = name
+	}
+	if IsNotFound(err) {
+		return nil
+	}
+	return err
+}
+
 // archive takes the product out of the shop window. One that NuORDER does not know is filtered already.
 func (r *Products) archive(ctx context.Context, t *turn) (sink.Delivery, error) {
-	if t.object.RemoteID == "" {
-		return t.end(ledger.Filtered, nil)
+	if err := r.find(ctx, t); err != nil || t.object.RemoteID == "" {
+		return t.end(ledger.Filtered, err)
 	}
 	body := t.last()
 	if len(body) == 0 {

@@ -86,12 +86,28 @@ func begin(ctx context.Context, c *Client, w sink.Work) (context.Context, *turn,
 	if t.object.Parts == nil {
 		t.object.Parts = make(map[string]ledger.Part)
 	}
-	ctx = context.WithValue(ctx, counterKey{}, t.calls)
+	ctx = WithRank(context.WithValue(ctx, counterKey{}, t.calls), rankOfWork(w))
 	cancel := context.CancelFunc(func() {})
 	if !w.Deadline.IsZero() {
 		ctx, cancel = context.WithDeadline(ctx, w.Deadline)
 	}
 	return ctx, t, cancel
+}
+
+// rankOfWork puts the loop's order of service into the gate's. A parent that an order waits for comes with the rank of orders.
+func rankOfWork(w sink.Work) Rank {
+	switch {
+	case w.Body.Flow.Kind() == mapper.Order:
+		return RankOrders
+	case w.Rank <= ledger.RankOrders:
+		return RankParents
+	case w.Rank < ledger.RankStock:
+		return RankProducts
+	case w.Rank == ledger.RankStock:
+		return RankInventory
+	default:
+		return RankBulk
+	}
 }
 
 // countAttempt counts an attempt for the delivery that the context belongs to, if any.
