@@ -353,3 +353,21 @@ func sqlOffset(n *Node, sql string, position int) int {
 	lead := max(strings.Index(n.Text, sql), 0)
 	return lead + runeOffset(sql, position-1)
 }
+
+// KeyTable gives the table whose rows are most likely one per document: the first route that names documents by columns of the
+// row. The last result is false if every route is a hop.
+func (m *Mapping) KeyTable(flow Flow) (table string, columns []string, ok bool) {
+	x := m.flows[flow]
+	if x == nil {
+		return "", nil, false
+	}
+	best := -1
+	for name, routes := range x.routes {
+		for _, r := range routes {
+			if !r.hop && (best < 0 || r.index < best) {
+				best, table, columns = r.index, name.schema+"."+name.table, r.columns
+			}
+		}
+	}
+	return table, slices.Clone(columns), best >= 0
+}

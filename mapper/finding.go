@@ -161,3 +161,6 @@ func distance(a, b string) int {
 	}
 	return row[len(b)]
 }
+
+// Suggest gives the sentence "did you mean ...?" for the nearest of the known names, or the empty string.
+func Suggest(name string, known []string) string { return suggest(name, known) }

@@ -86,6 +86,13 @@ type Document struct {
 	root       Slice
 	parts      []Slice
 	openOrders []OpenOrder
+	mapping    *Mapping
+}
+
+// ReadBy notes the mapping that the document was read by, so that a mapping which takes over meanwhile does not translate it.
+func (d *Document) ReadBy(m *Mapping) *Document {
+	d.mapping = m
+	return d
 }
 
 // NewDocument makes a document of its root row and its parts' rows, parts in the order of the mapping.

@@ -21,8 +21,8 @@ type product struct {
 	Description    string            `json:"description"`
 	Category       string            `json:"category"`
 	Department     string            `json:"department"`
-	AvailableFrom  string            `json:"available_from,omitempty"`
-	AvailableUntil string            `json:"available_until,omitempty"`
+	AvailableFrom  string            `json:"available_from"`
+	AvailableUntil string            `json:"available_until"`
 	Active         bool              `json:"active"`
 	Archived       bool              `json:"archived"`
 	Images         []string          `json:"images,omitempty"`

@@ -57,7 +57,7 @@ func (r *Reader) Read(ctx context.Context, flow mapper.Flow, wants []mapper.Want
 		return nil, readFault("connect", err)
 	}
 	defer conn.Release()
-	s := &session{conn: conn.Conn()}
+	s := &session{conn: conn.Conn(), mapping: m}
 	out := make([]mapper.Read, len(wants))
 	for i, w := range wants {
 		out[i].Key = w.Key
@@ -85,7 +85,8 @@ func readFault(what string, err error) error {
 
 // session is one read on one connection.
 type session struct {
-	conn *pgx.Conn
+	conn    *pgx.Conn
+	mapping *mapper.Mapping
 }
 
 func (s *session) run(ctx context.Context, r *Reader, plan mapper.DocumentPlan, wants []mapper.Want, out []mapper.Read) (err error) {
@@ -169,7 +170,7 @@ func (s *session) batch(ctx context.Context, plan mapper.DocumentPlan, wants []m
 		for j := range parts {
 			parts[j] = slices[j+1][o]
 		}
-		out[i].Document = mapper.NewDocument(slices[0][o], parts)
+		out[i].Document = mapper.NewDocument(slices[0][o], parts).ReadBy(s.mapping)
 	}
 	return nil
 }

@@ -6,7 +6,7 @@ import (
 	"io/fs"
 )
 
-//go:embed reference
+//go:embed all:reference
 var files embed.FS //nolint:gochecknoglobals // the one form that go:embed has
 
 // Folder gives the mapping folder of the reference OMS.
