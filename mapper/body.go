@@ -6,8 +6,12 @@ import (
 )
 
 // Body translates a document into the NuORDER body of its flow; a nil document gives a filtered body. It gives an error only
-// for a flow that is not mapped: what is wrong with the data is a violation.
+// for a flow that is not mapped: what is wrong with the data is a violation. A document is always translated by the mapping that it
+// was read by, even if another one has taken over meanwhile.
 func (m *Mapping) Body(flow Flow, key Key, d *Document) (Body, error) {
+	if d != nil && d.mapping != nil {
+		m = d.mapping
+	}
 	x := m.flows[flow]
 	if x == nil {
 		return Body{}, fmt.Errorf("flow %q is not mapped", flow)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io/fs"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 
@@ -99,8 +100,9 @@ func TestDocumentIsTranslatedByTheMappingThatReadIt(t *testing.T) {
 		return s
 	}
 	after := compileFolder(t, describe, changed(t, "products.yaml", "name: item_number", "name: '\"new\"'"))
-	live := mapper.NewLive(before)
-	reader, err := documents.NewReader(pool, live.Mapping, documents.Config{})
+	var live atomic.Pointer[mapper.Mapping]
+	live.Store(before)
+	reader, err := documents.NewReader(pool, live.Load, documents.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,8 +110,8 @@ func TestDocumentIsTranslatedByTheMappingThatReadIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	live.Take(after)
-	b, err := live.Body(mapper.Products, "1", old[0].Document)
+	live.Store(after)
+	b, err := live.Load().Body(mapper.Products, "1", old[0].Document)
 	if err != nil || contains(b.JSON, `"name":"new"`) {
 		t.Errorf("a document of the old mapping was translated by the new one: %s %v", b.JSON, err)
 	}
