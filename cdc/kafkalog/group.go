@@ -183,6 +183,7 @@ func (g *Group) serve(ended context.Context, generation *kafka.Generation, resub
 		<-ctx.Done() // Poll has been told; leaving now would only make the group assign anew and fail again
 		return
 	}
+	g.plant(generation, assigned)
 	g.mu.Lock()
 	g.generation, g.turn = generation, parts
 	for _, p := range parts {
@@ -200,6 +201,23 @@ func (g *Group) serve(ended context.Context, generation *kafka.Generation, resub
 	g.revoke()
 	cancel()
 	running.Wait()
+}
+
+// plant stores where a partition begins that the group never read, so that records that expire before they are read are
+// missed instead of jumped over at the next start. // I8
+func (g *Group) plant(generation *kafka.Generation, assigned []cdc.Assignment) {
+	offsets := map[string]map[int]int64{}
+	for _, a := range assigned {
+		if a.Committed < 0 {
+			if offsets[a.Partition.Topic] == nil {
+				offsets[a.Partition.Topic] = map[int]int64{}
+			}
+			offsets[a.Partition.Topic][a.Partition.ID] = a.Start
+		}
+	}
+	if err := generation.CommitOffsets(offsets); err != nil {
+		g.log.Warn("kafka start offsets not stored", "error", err)
+	}
 }
 
 // inspect finds where each assigned partition starts. It retries until the generation ends.

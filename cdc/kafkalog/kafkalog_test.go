@@ -14,7 +14,12 @@ import (
 	sandbox "nubridge/internal/sandbox/kafka"
 )
 
-func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
+func quiet() *slog.Logger {
+	if os.Getenv("NUBRIDGE_TEST_LOG") != "" {
+		return slog.New(slog.NewTextHandler(os.Stderr, nil))
+	}
+	return slog.New(slog.DiscardHandler)
+}
 
 // world is a broker and a client of it.
 type world struct {

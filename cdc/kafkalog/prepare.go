@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	kafka "github.com/segmentio/kafka-go"
 
@@ -106,18 +107,30 @@ func (p *Publisher) SkipThrough(last map[cdc.Partition]Last) {
 	p.skip.last = last
 }
 
-// initProducer gets a producer id, and with a name the next epoch of the one that belongs to the name.
+// initProducer gets a producer id, and with a name the next epoch of the one that belongs to the name. It waits until an
+// older transaction of the name has ended, markers included.
 func (c *Client) initProducer(ctx context.Context, name string) (producer, error) {
-	answer, err := c.kafka.InitProducerID(ctx, &kafka.InitProducerIDRequest{
-		TransactionalID: name, TransactionTimeoutMs: 60_000, ProducerID: -1, ProducerEpoch: -1,
-	})
-	if err == nil {
-		err = answer.Error
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		answer, err := c.kafka.InitProducerID(ctx, &kafka.InitProducerIDRequest{
+			TransactionalID: name, TransactionTimeoutMs: 60_000, ProducerID: -1, ProducerEpoch: -1,
+		})
+		if err == nil {
+			err = answer.Error
+		}
+		if err == nil {
+			return producer{id: int64(answer.Producer.ProducerID), epoch: int16(answer.Producer.ProducerEpoch)}, nil
+		}
+		if !errors.Is(err, kafka.ConcurrentTransactions) {
+			return producer{}, wrap("get a producer id", err)
+		}
+		select {
+		case <-ctx.Done():
+			return producer{}, wrap("get a producer id", err)
+		case <-ticker.C:
+		}
 	}
-	if err != nil {
-		return producer{}, wrap("get a producer id", err)
-	}
-	return producer{id: int64(answer.Producer.ProducerID), epoch: int16(answer.Producer.ProducerEpoch)}, nil
 }
 
 // fence makes every partition refuse older epochs of the producer.

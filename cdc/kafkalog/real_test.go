@@ -143,7 +143,7 @@ func TestRealGroupRebalancesCommitsAndHaltsOnExpiredOffsets(t *testing.T) {
 	first.stop()
 	second.stop()
 	third := join(t, w, cfg)
-	rest := read(t, third.Group, 2000)
+	rest := read(t, third.Group, 4000-len(records))
 	checkRecords(t, sent, append(records, rest...))
 	third.stop()
 	admin, err := kgo.NewClient(kgo.SeedBrokers(brokers...))
