@@ -11,7 +11,7 @@ import (
 
 const (
 	claimHold  = 2 * time.Minute
-	sweepEvery = 5 * time.Second
+	sweepEvery = time.Second
 )
 
 // watch brings in what the ledger holds for this flow: requests, pauses, guards, waiting keys whose wake-up was missed.

@@ -39,7 +39,7 @@ with marked as (
     select $1, $2, key, $6, $7 from unnest($5::text[]) as k(key) order by key
     on conflict (environment, flow, key) do update set seq = r.seq + 1, not_before = now(), rank = least(r.rank, excluded.rank)
 )
-select pg_notify($8, $1 || '|' || $2)`
+select pg_notify($8, $1 || '|' || $2) is null`
 
 // Doubt marks what a flow delivers of these objects in doubt and wakes the flow, in one statement. The mark stays through a
 // settlement that is under way, because what made it may have come after the call. // decision 4, decision 5
@@ -47,7 +47,7 @@ func (s *Store) Doubt(ctx context.Context, environment string, flow mapper.Flow,
 	if len(keys) == 0 {
 		return nil
 	}
-	_, err := s.pool.Exec(ctx, doubtSQL, environment, flow, flow.Kind(), PartOf(flow), keys, reason, RankOf(flow), s.channel())
+	err := s.inTurn(ctx, environment, doubtSQL, []any{environment, flow, flow.Kind(), PartOf(flow), keys, reason, RankOf(flow), s.channel()}, new(bool))
 	if err != nil {
 		return fmt.Errorf("mark %d objects in doubt: %w", len(keys), err)
 	}

@@ -28,13 +28,13 @@ func (s *Store) Request(ctx context.Context, environment string, flow mapper.Flo
 	if len(keys) == 0 {
 		return nil
 	}
-	_, err := s.pool.Exec(ctx, `
+	err := s.inTurn(ctx, environment, `
         with asked as (
             insert into requests as r (environment, flow, key, reason, rank)
             select $1, $2, key, $4, $5 from unnest($3::text[]) as k(key) order by key
             on conflict (environment, flow, key) do update set seq = r.seq + 1, not_before = now(), rank = least(r.rank, excluded.rank)
         )
-        select pg_notify($6, $1 || '|' || $2)`, environment, string(flow), keys, reason, rank, s.channel())
+        select pg_notify($6, $1 || '|' || $2) is null`, []any{environment, string(flow), keys, reason, rank, s.channel()}, new(bool))
 	if err != nil {
 		return fmt.Errorf("request %d keys of %s: %w", len(keys), flow, err)
 	}
@@ -81,7 +81,7 @@ func (s *Store) Unclaim(ctx context.Context, environment string, flow mapper.Flo
 // have waited longer than patience among the parked as "parent_never_arrived"; they go on waiting all the same, and the
 // parent's delivery still releases them. It returns how many of each.
 func (s *Store) SweepWaiting(ctx context.Context, environment string, flow mapper.Flow, patience time.Duration) (released, parked int, err error) {
-	err = s.pool.QueryRow(ctx, `
+	err = s.inTurn(ctx, environment, `
         with w as (
             select key, parents, touches, since, trace from waiting where environment = $1 and flow = $2
         ), late as (
@@ -103,7 +103,7 @@ func (s *Store) SweepWaiting(ctx context.Context, environment string, flow mappe
             on conflict (environment, flow, key) do nothing returning 1
         )
         select (select count(*) from rel), (select count(*) from late), case when exists (select from ready) then pg_notify($4, $1 || '|' || $2) end is null`,
-		environment, string(flow), patience.Seconds(), s.channel()).Scan(&released, &parked, new(bool))
+		[]any{environment, string(flow), patience.Seconds(), s.channel()}, &released, &parked, new(bool))
 	if err != nil {
 		return 0, 0, fmt.Errorf("sweep the waiting keys of %s: %w", flow, err)
 	}

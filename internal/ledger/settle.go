@@ -123,7 +123,7 @@ func (s *Store) Settle(ctx context.Context, batch *Settling) (Outcome, error) {
 		stale, lost []int64
 		woken       int64
 	)
-	if err := s.pool.QueryRow(ctx, settleSQL, args...).Scan(&ok, &before, &stale, &lost, &woken); err != nil {
+	if err := s.inTurn(ctx, batch.Environment, settleSQL, args, &ok, &before, &stale, &lost, &woken); err != nil {
 		return Outcome{}, fmt.Errorf("settle %d keys: %w", len(batch.Settlements), err)
 	}
 	switch {
