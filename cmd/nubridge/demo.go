@@ -97,7 +97,7 @@ func (c demoCmd) play(ctx context.Context, s std, w *sandbox.World, b *bridge, s
 		<-ctx.Done()
 		return nil
 	}
-	return c.compare(ctx, s, w, p, start)
+	return c.compare(ctx, s, w, b, p, start)
 }
 
 // demoConfig points the bridge at the world.

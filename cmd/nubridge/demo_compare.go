@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"nubridge/internal/ledger"
 	"nubridge/internal/sandbox"
 	"nubridge/internal/sandbox/compare"
 	"nubridge/internal/sandbox/day"
@@ -17,7 +18,7 @@ const planted = 20
 
 // compare holds everything in the OMS against everything at NuORDER, once the last calls are through, and then proves that it
 // sees.
-func (c demoCmd) compare(ctx context.Context, s std, w *sandbox.World, p *day.Player, start time.Time) error {
+func (c demoCmd) compare(ctx context.Context, s std, w *sandbox.World, b *bridge, p *day.Player, start time.Time) error {
 	result, err := compareWhenStill(ctx, w)
 	if err != nil {
 		return err
@@ -27,6 +28,11 @@ func (c demoCmd) compare(ctx context.Context, s std, w *sandbox.World, p *day.Pl
 	}
 	for _, d := range result.Differences {
 		fmt.Fprintln(s.out, "DIFFERENCE", d)
+	}
+	if len(result.Differences) > 0 {
+		if err := listParked(ctx, s, b); err != nil {
+			return err
+		}
 	}
 	unnamed, err := c.plant(ctx, s, w)
 	if err != nil {
@@ -44,7 +50,7 @@ func (c demoCmd) compare(ctx context.Context, s std, w *sandbox.World, p *day.Pl
 
 // compareWhenStill compares until both ends agree or nothing has changed at NuORDER for a while.
 func compareWhenStill(ctx context.Context, w *sandbox.World) (compare.Result, error) {
-	const still, limit = 3 * time.Second, 30 * time.Second
+	const still, limit = 6 * time.Second, 30 * time.Second
 	tick := time.NewTicker(250 * time.Millisecond)
 	defer tick.Stop()
 	begin, moved, calls := time.Now(), time.Now(), w.NuORDER.Counts().Calls
@@ -95,4 +101,18 @@ func (c demoCmd) plant(ctx context.Context, s std, w *sandbox.World) (int, error
 		fmt.Fprintf(s.out, "NOT NAMED %s %s %s: %s\n", u.Kind, u.Key, u.Field, u.What)
 	}
 	return len(unnamed), nil
+}
+
+// listParked says which keys the bridge has parked, and why: the first place to look when the ends differ.
+func listParked(ctx context.Context, s std, b *bridge) error {
+	for _, e := range b.envs {
+		parked, err := b.store.Parked(ctx, e.name, ledger.ParkedFilter{})
+		if err != nil {
+			return err
+		}
+		for _, k := range parked {
+			fmt.Fprintf(s.out, "PARKED %s %s %s: %s\n", k.Flow, k.Key, k.Code, k.Text)
+		}
+	}
+	return nil
 }

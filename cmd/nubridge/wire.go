@@ -75,6 +75,7 @@ func assemble(ctx context.Context, cfg *config.Config, tel *telemetry.Telemetry,
 // start hands every part to the group, what others need first.
 func (b *bridge) start(g *lifecycle.Group) error {
 	g.Close("connections", func(context.Context) error { b.close(); return nil })
+	g.Go("ledger", b.store.Listen)
 	for _, e := range b.envs {
 		e.start(g)
 	}

@@ -113,7 +113,7 @@ func (c Config) settings(port int) map[string]string {
 		"max_wal_size":                    "4GB",
 		"track_commit_timestamp":          "on",
 		"fsync":                           durable,
-		"synchronous_commit":              durable,
+		"synchronous_commit":              "on", // logical decoding reads flushed WAL only; without fsync it costs nothing
 		"full_page_writes":                durable,
 		"log_line_prefix":                 "%m [%p] ",
 		"log_checkpoints":                 "off",
