@@ -177,7 +177,7 @@ func (c *Client) exchange(ctx context.Context, r *request) (*answer, error) {
 		return nil, transportFault(ctx, r.name(), err, sent.Load(), r.write())
 	}
 	defer resp.Body.Close()
-	a := &answer{status: resp.StatusCode, header: resp.Header, requestToken: clean(resp.Header.Get("Request-Token")), at: c.now()}
+	a := &answer{status: resp.StatusCode, header: resp.Header, requestToken: token(resp.Header.Get("Request-Token")), at: c.now()}
 	late := time.AfterFunc(bodyTime, cancel)
 	defer late.Stop()
 	a.body, a.readErr = io.ReadAll(io.LimitReader(resp.Body, most+1))

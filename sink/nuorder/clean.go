@@ -31,7 +31,7 @@ func clean(text string) string {
 		switch {
 		case strings.Contains(w, "@"):
 			words[i] = "<address>"
-		case digits(w) >= 7 && letters(w) == 0:
+		case longNumber(w) && objectID(strings.Trim(w, `"'.,:;()[]{}`)) == "":
 			words[i] = "<number>"
 		}
 	}
@@ -46,20 +46,30 @@ func clean(text string) string {
 	return text
 }
 
-func digits(w string) (n int) {
+// longNumber tells whether a word has seven digits with nothing but punctuation between them.
+func longNumber(w string) bool {
+	run := 0
 	for _, r := range w {
-		if unicode.IsDigit(r) {
-			n++
+		switch {
+		case unicode.IsDigit(r):
+			run++
+			if run == 7 {
+				return true
+			}
+		case unicode.IsLetter(r):
+			run = 0
 		}
 	}
-	return n
+	return false
 }
 
-func letters(w string) (n int) {
-	for _, r := range w {
-		if unicode.IsLetter(r) {
-			n++
+// token keeps an id of the far end: letters, digits and a few signs, at most 64 of them.
+func token(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if r < utf8.RuneSelf && (unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("-_.:", r)) {
+			return r
 		}
-	}
-	return n
+		return -1
+	}, text)
+	return text[:min(len(text), 64)]
 }
