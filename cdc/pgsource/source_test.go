@@ -2,6 +2,7 @@ package pgsource_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -28,7 +29,8 @@ type feed struct {
 	trace   []string
 	sizes   map[string]uint64
 	grew    chan struct{}
-	fail    error
+	limit   int // publishing fails once, when so many records are there
+	failed  int
 	hold    chan struct{} // acknowledgements wait while it is open
 }
 
@@ -36,9 +38,11 @@ func newFeed() *feed { return &feed{grew: make(chan struct{}, 1), sizes: map[str
 
 func (f *feed) Publish(ctx context.Context, b *cdc.Batch, acked func(error)) error {
 	f.mu.Lock()
-	if f.fail != nil {
-		defer f.mu.Unlock()
-		return f.fail
+	if f.limit > 0 && len(f.records) >= f.limit {
+		f.limit = 0
+		f.failed++
+		f.mu.Unlock()
+		return errRefused
 	}
 	for _, e := range b.Events {
 		f.records = append(f.records, cdc.Record{
@@ -66,6 +70,21 @@ func (f *feed) Publish(ctx context.Context, b *cdc.Batch, acked func(error)) err
 	}
 	acked(nil)
 	return nil
+}
+
+var errRefused = errors.New("the broker refused")
+
+// failAfter makes one call fail, once the feed holds n records.
+func (f *feed) failAfter(n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.limit = n
+}
+
+func (f *feed) failures() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.failed
 }
 
 func (f *feed) all() []cdc.Record {
