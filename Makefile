@@ -25,4 +25,12 @@ fmt: ## gofumpt and goimports
 demo: ## a scripted day between a local OMS and a local NuORDER
 	go run ./cmd/nubridge demo --once
 
-.PHONY: help build test check lint fmt demo
+orders-torture: ## kill the bridge at every point of an order's way: COUNT=10000 SEED=0
+	go build -o .bin/orders-torture ./bench/orders-torture
+	.bin/orders-torture -count $(or $(COUNT),10000) -seed $(or $(SEED),0)
+
+orders-torture-unbounded: ## the same with an OMS that is later than the settle window: every double must be found
+	go build -o .bin/orders-torture ./bench/orders-torture
+	.bin/orders-torture -unbounded -settle 300ms -count $(or $(COUNT),2000) -seed $(or $(SEED),0)
+
+.PHONY: orders-torture orders-torture-unbounded help build test check lint fmt demo
