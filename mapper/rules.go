@@ -3,19 +3,22 @@ package mapper
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 )
 
 // rule is what the remote demands of one place in a body.
 type rule struct {
 	say string
 	// required: the field must be mapped, and its value there and not empty; a list must have an element.
-	required bool
-	// optionalMap: a required value that need not be mapped when its parent is not.
+	required              bool
 	positive, notNegative bool
 	// dropZero leaves out the enclosing element when the value is zero; dropEmpty when the list is empty.
 	dropZero, dropEmpty bool
-	list                func(c *evalContext, json []byte)
-	object              func(c *evalContext, json []byte)
+	// allowed are the values that the portal accepts; any if nil.
+	allowed map[string]bool
+	list    func(c *evalContext, json []byte)
+	object  func(c *evalContext, json []byte)
 }
 
 // rulesOf gives the remote's rules for the bodies of a file, by path; [] is any element, .* any key.
@@ -88,6 +91,9 @@ func (r *rule) check(c *evalContext, start int, got outcome) outcome {
 		}
 		return got
 	}
+	if r.allowed != nil {
+		r.checkAllowed(c, text)
+	}
 	if !r.positive && !r.notNegative && !r.dropZero {
 		return got
 	}
@@ -105,6 +111,63 @@ func (r *rule) check(c *evalContext, start int, got outcome) outcome {
 		c.violate("not_negative", string(text), r.say+" must not be negative. Correct it in OMS.")
 	}
 	return got
+}
+
+// checkAllowed demands that a text, or each text of a list, is one that the portal accepts.
+func (r *rule) checkAllowed(c *evalContext, text []byte) {
+	var one string
+	var many []string
+	if json.Unmarshal(text, &one) == nil {
+		many = []string{one}
+	} else if json.Unmarshal(text, &many) != nil {
+		return
+	}
+	for _, v := range many {
+		if !r.allowed[v] {
+			c.violate("one_of", v, r.say+" is none of the values that the portal accepts. Correct it in OMS, or add the value to the portal or to a look-up table of the mapping.")
+			return
+		}
+	}
+}
+
+// portalRules adds what the portal demands to the rules of a file.
+func portalRules(rules map[string]rule, file string, portal *Portal) map[string]rule {
+	if portal == nil || rules == nil {
+		return rules
+	}
+	kinds := map[string]Kind{"products.yaml": Product, "customers.yaml": Company, "orders.yaml": Order}
+	for _, f := range portal.Fields[kinds[file]] {
+		path := f.Key
+		if head, rest, nested := strings.Cut(f.Key, "."); nested {
+			path = head + "[]." + rest
+		}
+		r, known := rules[path]
+		if !known {
+			r.say = "The portal's field " + f.Key
+		}
+		r.required = r.required || f.Required
+		if len(f.Allowed) > 0 {
+			r.allowed = map[string]bool{}
+			for _, v := range f.Allowed {
+				r.allowed[v] = true
+			}
+		}
+		rules[path] = r
+	}
+	if portal.Warehouses != nil {
+		for _, path := range []string{"inventory[].warehouse", "line_items[].warehouse"} {
+			if (path[0] == 'i') != (file == "inventory.yaml") || file != "inventory.yaml" && file != "orders.yaml" {
+				continue
+			}
+			r := rules[path]
+			r.say, r.allowed = "The warehouse", map[string]bool{}
+			for _, w := range portal.Warehouses {
+				r.allowed[w] = true
+			}
+			rules[path] = r
+		}
+	}
+	return rules
 }
 
 // uniqueIn demands that no two elements of a list have the same value in a field.
@@ -202,4 +265,37 @@ func addressRules(c *evalContext, text []byte) {
 	if defaultBilling > 1 || defaultShipping > 1 {
 		c.violate("one_default", "", "More than one address is the default of its type. Leave one in OMS.")
 	}
+}
+
+// checkConstant compares what a leaf can only be, a constant or the entries of the look-up tables it uses, with what the portal
+// accepts.
+func (t *treeCompiler) checkConstant(out *tree, lookups []string) {
+	if out.rule == nil || out.rule.allowed == nil || out.expr == nil {
+		return
+	}
+	accepted := make([]string, 0, len(out.rule.allowed))
+	for v := range out.rule.allowed {
+		accepted = append(accepted, v)
+	}
+	slices.Sort(accepted)
+	if s, ok := out.expr.value.(string); out.expr.constant && ok && !out.rule.allowed[s] {
+		t.add(out.expr.node.Finding(Error, fmt.Sprintf("the portal does not accept %q here", s), "one of "+shorten(accepted), suggest(s, accepted)))
+	}
+	for _, name := range lookups {
+		table := t.lookups[name]
+		for _, k := range sortedKeys(table.entries) {
+			if v := table.entries[k]; !out.rule.allowed[v] && table.node != nil {
+				t.add(table.node.Finding(Error, fmt.Sprintf("look-up table %q gives %q, which the portal does not have", name, v), "one of "+shorten(accepted), suggest(v, accepted)))
+			}
+		}
+	}
+}
+
+func sortedKeys(m map[string]string) []string {
+	out := make([]string, 0, len(m))
+	for k := range m {
+		out = append(out, k)
+	}
+	slices.Sort(out)
+	return out
 }

@@ -72,6 +72,25 @@ type TableInfo struct {
 type Schema struct {
 	Queries map[QueryID]QueryInfo
 	Tables  map[string]TableInfo
+	// Portal is what the NuORDER portal says of itself, nil if it was not asked.
+	Portal *Portal
 	// Publication is the name that was checked, empty if none was asked for.
 	Publication string
+}
+
+// Portal is what a NuORDER portal demands beyond its general rules.
+type Portal struct {
+	// Fields are the custom and schema fields by kind: product, company, order.
+	Fields map[Kind][]PortalField
+	// Warehouses are the codes and names of the warehouses that exist there; nil if they are not known.
+	Warehouses []string
+}
+
+// PortalField is one field of a portal's schema.
+type PortalField struct {
+	// Key is the field's name; a dot leads into the elements of a list, such as sizes.upc.
+	Key      string
+	Required bool
+	// Allowed are the values that are accepted; any if empty.
+	Allowed []string
 }

@@ -87,7 +87,7 @@ func (t *treeCompiler) build(n *Node, s *scope, path string) *tree {
 	t.seen[path] = n
 	switch n.Kind {
 	case Scalar:
-		out.kind, out.expr = leafTree, t.compile(n, s)
+		t.leaf(out, n, s)
 	case Sequence:
 		out.kind = sequenceTree
 		for _, i := range n.Items {
@@ -97,6 +97,12 @@ func (t *treeCompiler) build(n *Node, s *scope, path string) *tree {
 		t.mapping(out, n, s)
 	}
 	return out
+}
+
+func (t *treeCompiler) leaf(out *tree, n *Node, s *scope) {
+	t.usedLookups = t.usedLookups[:0]
+	out.kind, out.expr = leafTree, t.compile(n, s)
+	t.checkConstant(out, t.usedLookups)
 }
 
 func onlyKeys(n *Node, keys ...string) bool {
@@ -113,7 +119,7 @@ func (t *treeCompiler) mapping(out *tree, n *Node, s *scope) {
 	case n.Get("each") != nil:
 		out.kind, out.each = eachTree, t.each(n, s, out.path)
 	case n.Get("value") != nil && onlyKeys(n, "value", "when", "null"):
-		out.kind, out.expr = leafTree, t.compile(n.Get("value"), s)
+		t.leaf(out, n.Get("value"), s)
 		if w := n.Get("when"); w != nil {
 			out.when = t.compileBool(w, s, "when")
 		}

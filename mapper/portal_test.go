@@ -1,0 +1,42 @@
+package mapper_test
+
+import (
+	"strings"
+	"testing"
+
+	"nubridge/mapper"
+)
+
+func portal() *mapper.Portal {
+	return &mapper.Portal{Warehouses: []string{"default", "west"}, Fields: map[mapper.Kind][]mapper.PortalField{
+		mapper.Order: {{Key: "channel", Allowed: []string{"web", "shop"}}, {Key: "order_tags", Allowed: []string{"new"}}, {Key: "line_items.reason"}},
+	}}
+}
+
+func TestPortalSchemaIsCheckedBeforehandAndAtEachDocument(t *testing.T) {
+	t.Parallel()
+	schema := orderSchema()
+	schema.Portal = portal()
+	m, findings := load(schema, "orders.yaml", strings.Replace(orders, "  start_ship", "  channel: '\"webb\"'\n  start_ship", 1))
+	if m != nil || !strings.Contains(findings.String(), `does not accept "webb"`) || !strings.Contains(findings.String(), `did you mean "web"?`) {
+		t.Errorf("a constant that the portal does not accept: got %s", findings)
+	}
+	table := strings.Replace(orders, "    group: product\n    fields:\n", "    group: product\n    fields:\n      warehouse: lookup(\"w\", size)\n", 1) + "lookups: {w: {S: default, M: eest}}\n"
+	m, findings = load(schema, "orders.yaml", table)
+	if m != nil || !strings.Contains(findings.String(), `look-up table "w" gives "eest", which the portal does not have`) {
+		t.Errorf("a warehouse that does not exist: got %s", findings)
+	}
+	text := strings.Replace(orders, "  start_ship", "  channel: status\n  order_tags: '[\"old\"]'\n  start_ship", 1)
+	m, findings = load(schema, "orders.yaml", text)
+	if m == nil {
+		t.Fatal(findings)
+	}
+	b, err := m.Body(mapper.OrderEdits, "7", order("Open", []string{"7", "P1", "S", "1", "1"}))
+	if err != nil || len(b.Violations) != 2 || b.Violations[0].Field != "channel" || b.Violations[0].Rule != "one_of" || b.Violations[1].Value != "old" {
+		t.Errorf("got %+v %v, want two violations of one_of", b.Violations, err)
+	}
+	schema.Portal.Fields[mapper.Order][0].Required = true
+	if m, findings = load(schema, "orders.yaml", orders); m != nil || !strings.Contains(findings.String(), "required field channel is not mapped") {
+		t.Errorf("a required field of the portal: got %s", findings)
+	}
+}
