@@ -3,6 +3,9 @@ package main
 import (
 	"context"
 	"time"
+
+	"nubridge/sink"
+	"nubridge/sink/nuorder"
 )
 
 // readyTimeout bounds a readiness probe.
@@ -18,20 +21,86 @@ func (b *bridge) notReady() []string {
 	return nil
 }
 
+// instanceState is what /api/state shows: what this process does now. What is stored is in the ledger, for all instances.
+type instanceState struct {
+	Version      string             `json:"version"`
+	Instance     string             `json:"instance"`
+	Environments []environmentState `json:"environments"`
+}
+
+type environmentState struct {
+	Name    string      `json:"name"`
+	NuORDER portalState `json:"nuorder"`
+	Flows   []loopState `json:"flows"`
+}
+
+// portalState is how the client stands with the portal.
+type portalState struct {
+	Calls       uint64  `json:"calls"`
+	InFlight    int     `json:"in_flight"`
+	Queued      int     `json:"queued"`
+	Concurrency int     `json:"concurrency"`
+	RatePerS    float64 `json:"rate_per_s"`
+	// PausedUntil is set while the whole client waits.
+	PausedUntil *time.Time        `json:"paused_until,omitempty"`
+	PauseCode   string            `json:"pause_code,omitempty"`
+	ClockSkewS  float64           `json:"clock_skew_s"`
+	Breakers    map[string]string `json:"breakers"`
+}
+
+// loopState is what one flow's loop does in this process.
+type loopState struct {
+	Flow       string     `json:"flow"`
+	Mode       string     `json:"mode"`
+	State      string     `json:"state"`
+	Code       string     `json:"code,omitempty"`
+	Reason     string     `json:"reason,omitempty"`
+	Since      *time.Time `json:"since,omitempty"`
+	FreshnessS float64    `json:"freshness_s"`
+	Touches    int        `json:"touches"`
+	Keys       int        `json:"keys"`
+	InFlight   int        `json:"in_flight"`
+	Delayed    int        `json:"delayed"`
+	NotVisible int        `json:"not_yet_visible"`
+	Partitions int        `json:"partitions"`
+}
+
 // state is what /api/state shows.
 func (b *bridge) state(context.Context) (any, error) {
-	type env struct {
-		Name    string `json:"name"`
-		NuORDER any    `json:"nuorder"`
-	}
-	out := struct {
-		Version      string `json:"version"`
-		Environments []env  `json:"environments"`
-	}{Version: version}
+	out := instanceState{Version: version, Instance: b.owner}
 	for _, e := range b.envs {
-		out.Environments = append(out.Environments, env{e.name, e.client.Stats()})
+		s := environmentState{Name: e.name, NuORDER: portalOf(e.client.Stats()), Flows: []loopState{}}
+		for _, f := range e.flows {
+			s.Flows = append(s.Flows, loopOf(f.loop.Status()))
+		}
+		out.Environments = append(out.Environments, s)
 	}
 	return out, nil
+}
+
+func portalOf(s nuorder.Stats) portalState {
+	p := portalState{
+		Calls: s.Calls, InFlight: s.InFlight, Queued: s.Waiting, Concurrency: s.Limit, RatePerS: s.Rate,
+		PauseCode: s.PauseCode, ClockSkewS: seconds(s.Skew), Breakers: map[string]string{},
+	}
+	if !s.PausedUntil.IsZero() {
+		p.PausedUntil = &s.PausedUntil
+	}
+	for class, b := range s.Breakers {
+		p.Breakers[string(class)] = b.State
+	}
+	return p
+}
+
+func loopOf(s sink.Status) loopState {
+	l := loopState{
+		Flow: string(s.Flow), Mode: string(s.Mode), State: string(s.State), Code: s.Code, Reason: s.Reason, FreshnessS: seconds(s.Freshness),
+		Touches: s.Touches, Keys: s.Keys, InFlight: s.InFlight, Delayed: s.Delayed, NotVisible: s.Hidden, Partitions: s.Partitions,
+	}
+	if !s.Since.IsZero() {
+		l.Since = &s.Since
+	}
+	return l
 }
 
 // waiting counts the keys that wait for a parent.

@@ -69,7 +69,29 @@ func assemble(ctx context.Context, cfg *config.Config, tel *telemetry.Telemetry,
 		}
 		b.envs = append(b.envs, e)
 	}
-	return b, nil
+	if cfg.Capture.Off {
+		return b, nil
+	}
+	return b, b.prepareCapture(ctx)
+}
+
+// prepareCapture looks whether the source can be captured at all, and makes the topics that the flows wait for.
+func (b *bridge) prepareCapture(ctx context.Context) error {
+	source := captureConfig(b.cfg, b.tables())
+	if err := pgsource.Preflight(ctx, source); err != nil {
+		return err
+	}
+	tables, err := pgsource.Tables(ctx, source)
+	if err != nil {
+		return err
+	}
+	topics := make([]kafkalog.Topic, len(tables))
+	for i, t := range tables {
+		topics[i] = kafkalog.Topic{Name: t.Topic, Partitions: b.cfg.Kafka.Partitions, Replication: b.cfg.Kafka.Replication}
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	return b.kafka.EnsureTopics(ctx, topics)
 }
 
 // start hands every part to the group, what others need first.
