@@ -33,6 +33,7 @@ func (l *Loop) tryAssume(ctx context.Context, a cdc.Assignment) error {
 		l.halt(gap.Code, gap.Reason)
 		return nil
 	}
+	l.at(PointAssigned)
 	start := a.Committed
 	if start < 0 {
 		start = a.Start

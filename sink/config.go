@@ -65,6 +65,8 @@ type Config struct {
 	RejectWindow int
 	RejectShare  float64
 	Guards       Guards
+	// At is told of each Point that is passed; nil in production.
+	At func(Point)
 }
 
 func (c Config) withDefaults() Config {

@@ -85,6 +85,7 @@ func (l *Loop) poll(ctx context.Context, out chan<- cdc.Fetch) {
 
 // fetched takes in one fetch and gives back the records that need hops.
 func (l *Loop) fetched(ctx context.Context, f cdc.Fetch) []heldBack {
+	l.at(PointFetched)
 	l.board.mu.Lock()
 	for _, p := range f.Revoked {
 		l.board.drop(p)

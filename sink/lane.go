@@ -55,9 +55,11 @@ func (l *Loop) deliver(ctx context.Context, t *turn) {
 	defer cancel()
 	ctx, span := l.span(ctx, t)
 	defer span.End()
+	l.at(PointOwned)
 	delivery, err := l.Remote.Deliver(ctx, Work{
 		Environment: l.config.Environment, Body: t.body, Object: t.object, Deadline: t.deadline, Rank: t.rank,
 	})
+	l.at(PointAnswered)
 	if err != nil {
 		span.SetStatus(codes.Error, fault.CodeOf(err))
 		l.refused(t, delivery, err)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"math/rand/v2"
+	"os"
 	"strconv"
 	"testing"
 	"time"
@@ -20,6 +21,9 @@ import (
 // TestMain holds the property tests to a few runs each unless told otherwise: each run starts loops on a real ledger.
 func TestMain(m *testing.M) {
 	flag.Parse()
+	if os.Getenv(childWorld) != "" {
+		os.Exit(child())
+	}
 	told := false
 	flag.Visit(func(f *flag.Flag) { told = told || f.Name == "rapid.checks" })
 	if !told {

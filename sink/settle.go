@@ -81,6 +81,7 @@ func (s *settler) apply(ctx context.Context, batch []outcome) {
 		settling, tracks, passed := s.build(batch)
 		s.seq++
 		settling.Seq = s.seq
+		s.points(batch)
 		out, err := s.Ledger.Settle(ctx, settling)
 		for err != nil {
 			if ctx.Err() != nil {
@@ -100,8 +101,21 @@ func (s *settler) apply(ctx context.Context, batch []outcome) {
 			batch = s.stale(ctx, batch, out.Stale)
 			continue
 		}
+		s.at(PointSettled)
 		s.settled(ctx, batch, tracks, passed, settling, out)
 		return
+	}
+}
+
+// points passes the points that depend on what is about to be settled.
+func (s *settler) points(batch []outcome) {
+	for i := range batch {
+		switch batch[i].settlement.Disposition {
+		case ledger.Parked:
+			s.at(PointParking)
+		case ledger.Delivered:
+			s.at(PointReleasing)
+		}
 	}
 }
 
@@ -292,6 +306,7 @@ func (s *settler) commitNow(ctx context.Context, last bool) {
 		s.next = next
 		return
 	}
+	s.at(PointCommitted)
 	s.board.mu.Lock()
 	defer s.board.mu.Unlock()
 	for p, n := range next {

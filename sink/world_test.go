@@ -26,6 +26,7 @@ const testEnv = "sandbox"
 type world struct {
 	t      testing.TB
 	store  *ledger.Store
+	url    string
 	mu     sync.Mutex
 	docs   map[mapper.Key]doc
 	made   map[*mapper.Document]doc
@@ -66,7 +67,7 @@ func newWorld(t testing.TB) *world {
 		t.Fatal(err)
 	}
 	w := &world{
-		t: t, store: store, docs: map[mapper.Key]doc{}, made: map[*mapper.Document]doc{}, parts: 3, hidden: map[uint64]bool{},
+		t: t, store: store, url: url, docs: map[mapper.Key]doc{}, made: map[*mapper.Document]doc{}, parts: 3, hidden: map[uint64]bool{},
 		groups: map[mapper.Flow]map[cdc.Partition]int64{}, signal: make(chan struct{}), remote: map[ledger.ObjectID][]call{}, xid: 100,
 	}
 	w.log = make([][]cdc.Record, w.parts)
