@@ -2,6 +2,7 @@ package nuorder
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -118,8 +119,8 @@ func TestClockSkewIsNamedInAnErrorOfSignature(t *testing.T) {
 		_, _ = w.Write([]byte(`{"code":401,"message":"Signature is not correct"}`))
 	}, nil)
 	err := c.Ping(t.Context())
-	e := new(fault.Error)
-	if e, _ = err.(*fault.Error); e == nil || e.Kind != fault.Throttle || e.Code != CodeUnauthorized || e.After != 30*time.Second {
+	e, _ := errors.AsType[*fault.Error](err)
+	if e == nil || e.Kind != fault.Throttle || e.Code != CodeUnauthorized || e.After != 30*time.Second {
 		t.Fatalf("got %v", err)
 	}
 	if want := "this machine's clock is 10m"; len(e.Hint) < len(want) || e.Hint[:len(want)] != want {

@@ -2,6 +2,7 @@ package nuorder
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -74,7 +75,7 @@ func TestRateIsKeptAndUsedUp(t *testing.T) {
 							t.Error(err)
 							return
 						}
-						time.Sleep(latency) // the answer's time, on the test's clock
+						<-time.After(latency) // the answer's time, on the test's clock
 						ticket.done(nil)
 					}
 				})
@@ -102,12 +103,12 @@ func TestRetryAfterSeenByOneBindsAll(t *testing.T) {
 		}
 		one.done(refusal(CodeTooManyRequests, fault.Throttle, 30*time.Second))
 		_, err = g.enter(t.Context(), ClassProducts, RankBulk)
-		e, ok := err.(*fault.Error)
+		e, ok := errors.AsType[*fault.Error](err)
 		if !ok || e.Kind != fault.Throttle || e.Code != CodeTooManyRequests || e.After != 30*time.Second {
 			t.Fatalf("got %v", err)
 		}
 		// What is left is short enough to be waited out.
-		time.Sleep(28*time.Second + time.Millisecond)
+		<-time.After(28*time.Second + time.Millisecond)
 		began := time.Now()
 		ticket, err := g.enter(t.Context(), ClassProducts, RankBulk)
 		if err != nil {
@@ -178,7 +179,7 @@ func TestBreakerOpensPausesAndProbes(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		e, ok := call(ClassProducts, nil).(*fault.Error)
+		e, ok := errors.AsType[*fault.Error](call(ClassProducts, nil))
 		if !ok || e.Kind != fault.Throttle || e.Code != CodeBreakerOpen || e.After != 15*time.Second {
 			t.Fatalf("got %v", e)
 		}
@@ -188,7 +189,7 @@ func TestBreakerOpensPausesAndProbes(t *testing.T) {
 		if s := g.stats().Breakers[ClassProducts]; s.State != "open" || s.Opened != 1 || s.Resumes.IsZero() {
 			t.Fatalf("stats %+v", s)
 		}
-		time.Sleep(15*time.Second + time.Millisecond)
+		<-time.After(15*time.Second + time.Millisecond)
 		probe, err := g.enter(t.Context(), ClassProducts, RankBulk)
 		if err != nil {
 			t.Fatal(err)
@@ -220,7 +221,7 @@ func TestUnauthorizedPausesTheClientAndForbiddenItsClass(t *testing.T) {
 		if _, err := g.enter(t.Context(), ClassOrderReads, RankOrders); fault.CodeOf(err) != CodeUnauthorized {
 			t.Fatalf("got %v", err)
 		}
-		time.Sleep(30 * time.Second)
+		<-time.After(30 * time.Second)
 		if _, err := g.enter(t.Context(), ClassOrderReads, RankOrders); err != nil {
 			t.Fatalf("after the pause: %v", err)
 		}
@@ -306,7 +307,7 @@ func TestGateNeverLetsMoreInThanItsLimit(t *testing.T) {
 						return
 					}
 					peak.Store(max(peak.Load(), inside.Add(1)))
-					time.Sleep(5 * time.Millisecond)
+					<-time.After(5 * time.Millisecond)
 					inside.Add(-1)
 					served.Add(1)
 					ticket.done(nil)

@@ -2,6 +2,7 @@ package nuorder_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -145,7 +146,7 @@ func TestLostAnswerRepeatsOnlyWhatIsSafe(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err := w.client.CreateOrder(t.Context(), order("lost-"+kind, 1))
-		e, ok := err.(*fault.Error)
+		e, ok := errors.AsType[*fault.Error](err)
 		if !ok || e.Kind != fault.Retry || !e.Ambiguous {
 			t.Fatalf("%s: got %v", kind, err)
 		}

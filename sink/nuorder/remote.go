@@ -55,7 +55,7 @@ type Customers struct {
 // NewCustomers makes the Remote of the customers flow.
 func NewCustomers(c *Client) *Customers { return &Customers{client: c} }
 
-// Inventory of products is delivered by Stock; the hash is as with Products.
+// Stock delivers the inventory of products; the hash is as with Products.
 type Stock struct {
 	client  *Client
 	objects Objects

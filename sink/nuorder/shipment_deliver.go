@@ -80,7 +80,7 @@ func (r *Shipments) ship(ctx context.Context, t *turn, body []byte) (sink.Delive
 	if err != nil {
 		return t.end("", err)
 	}
-	got, err := r.update(ctx, t, out)
+	got, err := r.sendShipments(ctx, t, list, out)
 	if err != nil {
 		return t.end("", fmt.Errorf("send the shipments of order %s: %w", omsNumber(t.work.Body), err))
 	}
@@ -92,6 +92,17 @@ func (r *Shipments) ship(ctx context.Context, t *turn, body []byte) (sink.Delive
 	t.object.Parts[partShipments] = ledger.Part{Hash: sha256.Sum256(t.work.Body.JSON), Body: out, At: t.now}
 	r.tell(ctx, t.object.RemoteID, "shipped", t.object.Identity[identityShipped]+" units shipped, "+t.object.Identity[identityOpenUnits]+" open")
 	return t.end(ledger.Delivered, nil)
+}
+
+// sendShipments sends the list inside an update of the order, or by its own call where the portal has one.
+func (r *Shipments) sendShipments(ctx context.Context, t *turn, list json.RawMessage, body []byte) (Order, error) {
+	if !r.client.Dialect().OwnShipments {
+		return r.update(ctx, t, body)
+	}
+	if err := r.client.SetShipments(ctx, t.object.RemoteID, list); err != nil {
+		return Order{}, err
+	}
+	return r.client.Order(ctx, t.object.RemoteID)
 }
 
 // shippedWhenCovered sets the order Shipped when every unit of every line has shipped and NuORDER did not find out by itself. It

@@ -2,9 +2,9 @@ package nuorder
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"io"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -70,7 +70,7 @@ func TestAddressGuard(t *testing.T) {
 func TestUntrustedCertificatePausesAndSaysSo(t *testing.T) {
 	t.Parallel()
 	s := httptest.NewUnstartedServer(http.NotFoundHandler())
-	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	c, err := New(Config{BaseURL: s.URL, Network: Network{AllowPrivate: true}, Attempts: 1}, Deps{Credentials: func() Credentials { return testCredentials }})
@@ -99,7 +99,7 @@ func TestUnreachablePortalIsNotAmbiguousAndNamesNoAddress(t *testing.T) {
 	if outcome(err) != "retry nuorder_unreachable" || strings.Contains(err.Error(), address) {
 		t.Fatalf("got %v", err)
 	}
-	if e, _ := err.(*fault.Error); e.ExitCode() != 3 {
+	if e, _ := errors.AsType[*fault.Error](err); e.ExitCode() != 3 {
 		t.Fatalf("exit code %d", e.ExitCode())
 	}
 }
@@ -181,7 +181,7 @@ func TestNoSecretAndNoCustomerLeaks(t *testing.T) {
 	for _, s := range spans {
 		text += s.Name() + s.Status().Description
 		for _, a := range s.Attributes() {
-			text += a.Value.Emit() + " "
+			text += a.Value.String() + " "
 		}
 		if parent := <-parents; !strings.Contains(parent, s.SpanContext().SpanID().String()) {
 			t.Errorf("traceparent %s is not that of the span", parent)
