@@ -19,6 +19,7 @@ import (
 type commands struct {
 	Run     runCmd     `cmd:"" help:"Capture, deliver and import, as the configuration says."`
 	Check   checkCmd   `cmd:"" help:"Check configuration, servers, rights and mapping; change nothing."`
+	Status  statusCmd  `cmd:"" help:"Show how everything stands, one word of verdict first."`
 	Demo    demoCmd    `cmd:"" help:"Run the whole bridge between a local OMS and a local NuORDER, with no configuration."`
 	Sandbox sandboxCmd `cmd:"" help:"Run parts of the local world alone."`
 	Migrate migrateCmd `cmd:"" help:"Make or upgrade the bridge's own tables."`

@@ -23,8 +23,10 @@ func (b *bridge) notReady() []string {
 
 // instanceState is what /api/state shows: what this process does now. What is stored is in the ledger, for all instances.
 type instanceState struct {
-	Version      string             `json:"version"`
-	Instance     string             `json:"instance"`
+	Version  string `json:"version"`
+	Instance string `json:"instance"`
+	// Ledger marks the ledger, so that an instance of another installation on the same address is known as one.
+	Ledger       string             `json:"ledger"`
 	Environments []environmentState `json:"environments"`
 }
 
@@ -66,8 +68,10 @@ type loopState struct {
 }
 
 // state is what /api/state shows.
-func (b *bridge) state(context.Context) (any, error) {
+func (b *bridge) state(ctx context.Context) (any, error) {
 	out := instanceState{Version: version, Instance: b.owner}
+	// A ledger that is away leaves the mark empty: the rest is known without it.
+	out.Ledger, _ = b.store.Mark(ctx)
 	for _, e := range b.envs {
 		s := environmentState{Name: e.name, NuORDER: portalOf(e.client.Stats()), Flows: []loopState{}}
 		for _, f := range e.flows {
