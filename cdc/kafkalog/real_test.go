@@ -180,6 +180,9 @@ func TestRealBrokersMayDie(t *testing.T) {
 	client := newClient(t, brokers...)
 	topic := realTopic(t, client, 6, nil)
 	p := open(t, client, kafkalog.PublisherConfig{BufferBytes: 256 << 10, Fence: unique("fence")}, topic)
+	seen := make(chan map[cdc.Position]int)
+	total := make(chan int, 1)
+	go func() { seen <- follow(t, client, topic, total) }()
 	var sent []cdc.Event
 	acks := make(chan error, 1<<20)
 	until := time.Now().Add(time.Duration(seconds) * time.Second)
@@ -204,5 +207,47 @@ func TestRealBrokersMayDie(t *testing.T) {
 	}
 	publisher, _ := p.Publisher.(*kafkalog.Publisher)
 	t.Logf("%d events, longest wait %v, %+v", len(sent), longest, publisher.Stats())
+	total <- len(sent)
+	if got := <-seen; len(got) != len(sent) {
+		t.Fatalf("the group that read meanwhile saw %d of %d", len(got), len(sent))
+	}
 	checkRecords(t, sent, contents(t, client, len(sent), topic))
+}
+
+// follow reads and commits while brokers die, until as many positions are seen as total says, or two minutes after it said so.
+func follow(t *testing.T, client *kafkalog.Client, topic string, total <-chan int) map[cdc.Position]int {
+	seen := map[cdc.Position]int{}
+	group := newGroup(t, client, kafkalog.GroupConfig{ID: unique("follow"), Topics: []string{topic}})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = group.Run(ctx)
+	}()
+	defer func() { <-done }()
+	defer cancel()
+	want := -1
+	for want < 0 || len(seen) < want {
+		select {
+		case want = <-total:
+			defer time.AfterFunc(2*time.Minute, cancel).Stop()
+		default:
+		}
+		poll, stop := context.WithTimeout(ctx, time.Second)
+		fetch, err := group.Poll(poll)
+		stop()
+		if ctx.Err() != nil || fault.KindOf(err) == fault.Halt {
+			t.Errorf("reading ended: %v", err)
+			return seen
+		}
+		for _, r := range fetch.Records {
+			seen[r.Position]++
+		}
+		if len(fetch.Records) > 0 {
+			if err := group.Commit(ctx, after(fetch.Records)); err != nil {
+				t.Logf("commit: %v", err)
+			}
+		}
+	}
+	return seen
 }
