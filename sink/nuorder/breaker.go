@@ -3,6 +3,7 @@ package nuorder
 import (
 	"context"
 	"errors"
+	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -22,6 +23,23 @@ type breaker struct {
 	state   atomic.Int32
 	opened  atomic.Int64
 	probing atomic.Bool
+	// failed is the request that was answered with 500 last.
+	failed atomic.Uint64
+}
+
+// errRepeat stands for a 500 that the same request got before: a poison body says nothing against the service. // I7
+var errRepeat = errors.New("the same request failed before") //nolint:gochecknoglobals // A sentinel.
+
+// telling gives what an end tells of the service: itself, or errRepeat if one request alone keeps failing.
+func (b *breaker) telling(request uint64, err error) error {
+	a, ok := errors.AsType[*AnswerError](err)
+	if !ok || a.Status != http.StatusInternalServerError {
+		return err
+	}
+	if b.failed.Swap(request) == request {
+		return errRepeat
+	}
+	return err
 }
 
 func newBreaker(class Class, c BreakerConfig, now func() time.Time) *breaker {
@@ -69,7 +87,7 @@ func isExcluded(err error) bool {
 	case CodeTooManyRequests, CodeCancelled, CodeDeadlineClose, CodeSigning, CodeAddressRefused:
 		return err != nil
 	}
-	return errors.Is(err, context.Canceled)
+	return errors.Is(err, context.Canceled) || errors.Is(err, errRepeat)
 }
 
 // peek refuses early, without using up a token, while the breaker is surely open.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"io"
 	"net/http"
 	"net/http/httptrace"
@@ -56,6 +57,16 @@ func (r *request) path() string {
 		b.WriteString("/" + part)
 	}
 	return "/api" + b.String()
+}
+
+// sum tells requests apart, whatever their signatures.
+func (r *request) sum() uint64 {
+	h := fnv.New64a()
+	for _, part := range []string{r.method, r.path(), r.query.Encode()} {
+		_, _ = io.WriteString(h, part+"\n")
+	}
+	_, _ = h.Write(r.body)
+	return h.Sum64()
 }
 
 // segment escapes one path segment; a segment of dots would otherwise be another path.
@@ -125,6 +136,7 @@ func (c *Client) attempt(ctx context.Context, r *request, try int) (*answer, err
 	if err != nil {
 		return nil, err
 	}
+	t.request = r.sum()
 	var failure error
 	defer func() { t.done(failure) }()
 	if end, ok := ctx.Deadline(); ok && end.Sub(c.now()) < c.config.Deadlines.Least {

@@ -46,6 +46,7 @@ type ticket struct {
 	gate    *gate
 	class   Class
 	began   time.Time
+	request uint64 // tells equal requests
 	settled func(error)
 }
 
@@ -200,8 +201,8 @@ func (g *gate) paused(now time.Time, class Class, share Share) (time.Duration, e
 
 // done reports how the call ended and gives its place to the next.
 func (t *ticket) done(err error) {
-	t.settled(err)
 	g := t.gate
+	t.settled(g.breakers[t.class].telling(t.request, err))
 	now := g.now()
 	g.mu.Lock()
 	inFlight := g.inFlight

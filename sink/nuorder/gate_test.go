@@ -204,6 +204,32 @@ func TestBreakerOpensPausesAndProbes(t *testing.T) {
 	})
 }
 
+func TestOnePoisonRequestDoesNotOpenTheBreaker(t *testing.T) {
+	t.Parallel()
+	g := newTestGate(nil, nil)
+	fail := func(request uint64, status int) error {
+		ticket, err := g.enter(t.Context(), ClassProducts, RankBulk)
+		if err == nil {
+			ticket.request = request
+			ticket.done(&fault.Error{Kind: fault.Retry, Code: CodeServerError, Err: &AnswerError{Status: status}})
+		}
+		return err
+	}
+	for range 100 {
+		if err := fail(7, 500); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range uint64(4) {
+		if err := fail(i, 500); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := fail(5, 500); fault.CodeOf(err) != CodeBreakerOpen {
+		t.Fatalf("five requests failed and the breaker is closed: %v", err)
+	}
+}
+
 func TestUnauthorizedPausesTheClientAndForbiddenItsClass(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -178,7 +178,7 @@ func TestRowErrorsInsideASuccessReject(t *testing.T) {
 	}
 }
 
-func TestServerErrorsInARowOpenTheBreakerAndHealing(t *testing.T) {
+func TestServerErrorsInARowOpenTheBreakerOfTheirClassAlone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil, func(c *nuorder.Config) { c.Attempts = 1; c.Breaker.Open = 50_000_000 })
 	w.ready()
@@ -186,8 +186,8 @@ func TestServerErrorsInARowOpenTheBreakerAndHealing(t *testing.T) {
 		t.Fatal(err)
 	}
 	seen := map[string]int{}
-	for range 2000 {
-		_, err := w.deliver(mapper.Products, "1", "B-1", product("two", ""))
+	for i := range 2000 {
+		_, err := w.deliver(mapper.Products, "1", "B-1", product(fmt.Sprint("two ", i), ""))
 		seen[fault.CodeOf(err)]++
 		if err == nil {
 			break
