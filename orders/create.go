@@ -35,7 +35,7 @@ func (p *Poller) beginIn(ctx context.Context, fence int64, i *ledger.Intent) (*l
 	}
 	draft, err := p.OMS.Draft(oms.Order{Environment: i.Environment, Reference: i.Reference(), JSON: o.JSON})
 	if err != nil {
-		return p.hold1(ctx, fence, i, o, fault.CodeOf(err), err.Error())
+		return p.holdBack(ctx, fence, i, o, fault.CodeOf(err), err.Error())
 	}
 	problems, err := p.OMS.Check(ctx, draft)
 	if err != nil {
@@ -46,7 +46,7 @@ func (p *Poller) beginIn(ctx context.Context, fence int64, i *ledger.Intent) (*l
 		for n, problem := range problems {
 			texts[n] = problem.Text
 		}
-		return p.hold1(ctx, fence, i, o, problems[0].Code, strings.Join(texts, "; "))
+		return p.holdBack(ctx, fence, i, o, problems[0].Code, strings.Join(texts, "; "))
 	}
 	if !p.cfg.SkipSearch && p.OMS.CanSearch() {
 		found, err := p.OMS.Search(ctx, draft)
@@ -123,9 +123,9 @@ func (p *Poller) withdraw(ctx context.Context, fence int64, i *ledger.Intent, o 
 	return p.Intents.Move(ctx, i, m)
 }
 
-// hold1 keeps an order that the OMS would refuse, with the reason in business words, and looks at it again later. Lines are never
+// holdBack keeps an order that the OMS would refuse, with the reason in business words, and looks at it again later. Lines are never
 // dropped: all or nothing.
-func (p *Poller) hold1(ctx context.Context, fence int64, i *ledger.Intent, o *Order, code, reason string) (*ledger.Intent, error) {
+func (p *Poller) holdBack(ctx context.Context, fence int64, i *ledger.Intent, o *Order, code, reason string) (*ledger.Intent, error) {
 	wait := min(p.cfg.HeldEvery<<min(i.Failures, 10), max(p.cfg.Every, p.cfg.HeldEvery))
 	if i.State == ledger.Held && i.Code == code && i.Reason == reason {
 		// Nothing new: the history does not grow with each look.

@@ -23,6 +23,21 @@ func NewDesk(l *ledger.Intents, environment, who string) *Desk {
 	return &Desk{intents: l, environment: environment, who: who}
 }
 
+// Poll asks the active poller, wherever it runs, to poll at once. It does not wait for it.
+func (d *Desk) Poll(ctx context.Context) error { return d.intents.AskPoll(ctx, d.environment) }
+
+// SettleDouble closes the alert of a second OMS order, once it is cancelled in the OMS, with a reason that is kept.
+func (d *Desk) SettleDouble(ctx context.Context, name, omsNumber, reason string) error {
+	if reason == "" {
+		return fault.New(fault.Reject, "reason_missing", "settle a double: expected a reason, which is kept")
+	}
+	_, id, err := d.find(ctx, name)
+	if err != nil {
+		return err
+	}
+	return d.intents.SettleDouble(ctx, d.environment, id, omsNumber, "by "+d.who+": "+reason)
+}
+
 // Summary is the state of all orders: counts with the age of the oldest, and what waits for a person.
 type Summary struct {
 	Counts  []ledger.IntentCount

@@ -204,7 +204,7 @@ func (p *Poller) compare(ctx context.Context, fence int64, i *ledger.Intent, o *
 	changed := string(o.JSON)
 	p.Log.Warn("an order was changed at NuORDER after its import", slog.String("order", i.NuORDERID), slog.String("oms", i.OMSNumber))
 	return p.Intents.Move(ctx, i, ledger.Move{
-		Step: "changed", Detail: "another version at NuORDER after the create", Fence: fence, Owner: p.Lock.Owner(), Changed: &changed,
+		Step: "changed", Detail: "another version at NuORDER after the create", Fence: fence, Owner: p.Lock.Owner(), Changed: &changed, Due: true,
 		Code: "changed_after_create", Reason: "the order was changed at NuORDER after the OMS had it as " + i.OMSNumber +
 			": make the change in the OMS too, or release it to let the OMS's version stand",
 	})

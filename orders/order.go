@@ -2,10 +2,12 @@ package orders
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"strings"
 
 	"nubridge/internal/fault"
+	"nubridge/internal/ledger"
 )
 
 // Order is what the poller itself must know of a NuORDER order; everything else is the mapping's business.
@@ -22,6 +24,23 @@ type Line struct {
 	ProductID, BrandID, UPC, Size, Warehouse string
 	Quantity                                 json.Number
 	Prebook                                  bool
+}
+
+// OpenLines gives what approved orders take that the OMS does not count yet: what is sellable is less by so much.
+func OpenLines(ctx context.Context, l *ledger.Intents, environment string) ([]Line, error) {
+	bodies, err := l.OpenOrders(ctx, environment)
+	if err != nil {
+		return nil, err
+	}
+	var out []Line
+	for _, body := range bodies {
+		o, err := ParseOrder([]byte(body))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, o.Lines...)
+	}
+	return out, nil
 }
 
 // text reads JSON strings, numbers and null alike: NuORDER is known to send either.

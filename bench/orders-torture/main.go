@@ -47,7 +47,7 @@ func main() {
 		o.seed = uint64(time.Now().UnixNano()) % 1_000_000_007
 	}
 	if o.kills == 0 {
-		o.kills = max(1, (o.count*50+5000)/10000)
+		o.kills = max(1, o.count*50/10000)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

@@ -131,7 +131,7 @@ func (w *world) finish(ctx context.Context) error {
 		_ = c.Process.Signal(syscall.SIGTERM)
 		<-ended
 	}()
-	deadline := time.Now().Add(5 * time.Minute)
+	deadline := time.Now().Add(10 * time.Minute)
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	for time.Now().Before(deadline) {
@@ -153,7 +153,7 @@ func (w *world) finish(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
-	return errors.New("orders are still under way after five minutes")
+	return errors.New("orders are still under way after ten minutes")
 }
 
 // calm waits until creates that the OMS applies late are in, and until their events have come.

@@ -71,10 +71,11 @@ func (l *Intents) BornInOMS(ctx context.Context, environment, nuorderID string) 
 	return born, nil
 }
 
-// BornByNumber tells whether a create under this number and external id is under way or done: its answer may be on its way.
+// BornByNumber tells whether a create under this number is unanswered: an order that shows it may be the one.
 func (l *Intents) BornByNumber(ctx context.Context, environment, number string) (bool, error) {
 	var born bool
-	err := l.pool.QueryRow(ctx, `select exists (select from order_creations where environment = $1 and number = $2 and number <> '')`,
+	err := l.pool.QueryRow(ctx, `select exists (select from order_creations where environment = $1 and number = $2
+			and number <> '' and nuorder_id = '')`,
 		environment, number).Scan(&born)
 	if err != nil {
 		return false, intentErr("ask whether a number was born in the OMS", err)

@@ -31,7 +31,18 @@ func (c *compiler) expression(n *mapper.Node, names []string) expression {
 	if e == nil {
 		return func(map[string]any) (any, error) { return nil, fmt.Errorf("the expression does not compile") }
 	}
-	return e.Eval
+	return func(names map[string]any) (out any, err error) {
+		defer recovered(&err)
+		return e.Eval(names)
+	}
+}
+
+// recovered makes an error of a panic: what the far end sends is hostile, and a function that does not expect its shape must not end
+// the process.
+func recovered(err *error) {
+	if r := recover(); r != nil {
+		*err = fmt.Errorf("the expression cannot take a value of this shape")
+	}
 }
 
 func (c *compiler) template(n *mapper.Node, names []string) template {
@@ -40,7 +51,10 @@ func (c *compiler) template(n *mapper.Node, names []string) template {
 	if t == nil {
 		return func(map[string]any) ([]byte, error) { return nil, fmt.Errorf("the template does not compile") }
 	}
-	return t.Render
+	return func(names map[string]any) (out []byte, err error) {
+		defer recovered(&err)
+		return t.Render(names)
+	}
 }
 
 // tables reads look-up tables written as {name: {from: to}}.
