@@ -117,7 +117,7 @@ func valueOf(raw []byte) Value {
 		if text == UnavailableValue || text == unavailableBase64 {
 			return Value{State: Unavailable}
 		}
-		if len(text) > 2*len(UnavailableValue) || text == "" || text[0] != '{' {
+		if len(text) > 2*len(UnavailableValue)+8 || text == "" || text[0] != '{' {
 			return Value{State: Present, Text: text}
 		}
 		return unavailableOr(text) // an hstore travels as JSON within a string
@@ -325,7 +325,7 @@ func (s *scanner) value(depth int) error {
 		return s.text()
 	default:
 		start := s.pos
-		for s.pos < len(s.data) && !bytes.ContainsRune([]byte(",]} \t\n\r:{[\""), rune(s.data[s.pos])) {
+		for s.pos < len(s.data) && !delimits(s.data[s.pos]) {
 			s.pos++
 		}
 		if word := s.data[start:s.pos]; len(word) == 0 || !json.Valid(word) {
@@ -336,6 +336,16 @@ func (s *scanner) value(depth int) error {
 	}
 }
 
+// delimits tells whether a byte ends a number or a word.
+func delimits(c byte) bool {
+	switch c {
+	case ',', ']', '}', ' ', '\t', '\n', '\r', ':', '{', '[', '"':
+		return true
+	}
+	return false
+}
+
+// array moves over an array.
 func (s *scanner) array(depth int) error {
 	s.pos++
 	if s.skip() < len(s.data) && s.data[s.pos] == ']' {

@@ -201,7 +201,12 @@ func polygon(v []float64) []byte {
 }
 
 func floats(dst []byte, v []float64) []byte {
+	const nan = 0x7ff8000000000000 // the one that Java writes
 	for _, f := range v {
+		if f != f {
+			dst = binary.LittleEndian.AppendUint64(dst, nan)
+			continue
+		}
 		dst = binary.LittleEndian.AppendUint64(dst, math.Float64bits(f))
 	}
 	return dst

