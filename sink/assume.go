@@ -59,6 +59,9 @@ func (l *Loop) tryAssume(ctx context.Context, a cdc.Assignment) error {
 func gapOf(a cdc.Assignment, c ledger.Checkpoint, known bool) *Standing {
 	name := fmt.Sprintf("%s/%d", a.Partition.Topic, a.Partition.ID)
 	const hint = "; look at what was missed, replay it, then accept the gap"
+	if known && c.Next < 0 {
+		return nil // a person has accepted the gap
+	}
 	switch {
 	case known && a.End < c.Next:
 		return &Standing{Code: "topic_recreated", Reason: fmt.Sprintf(

@@ -2,6 +2,7 @@ package sink
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -86,15 +87,15 @@ func (s *Server) Read(keys []mapper.Key, docs *[]Doc) error {
 // Answer is a delivery on the wire.
 type Answer struct {
 	Delivery Delivery
-	Kind     fault.Kind
-	Lost     bool
+	Fault    *fault.Error
 }
 
 // Deliver is the remote.
 func (s *Server) Deliver(w Work, a *Answer) error {
 	d, err := s.w.Deliver(context.Background(), w)
-	if a.Delivery = d; err != nil {
-		a.Kind, a.Lost = fault.KindOf(err), true
+	a.Delivery = d
+	if e, ok := errors.AsType[*fault.Error](err); ok {
+		a.Fault = &fault.Error{Kind: e.Kind, Code: e.Code, Ambiguous: e.Ambiguous}
 	}
 	return nil
 }
@@ -145,8 +146,8 @@ func (r *remoteWorld) Deliver(_ context.Context, w Work) (Delivery, error) {
 	if os.Getenv(childPoint) == string(PointSent) && w.Body.Key != "" {
 		die()
 	}
-	if a.Lost {
-		return a.Delivery, errLost
+	if a.Fault != nil {
+		return a.Delivery, a.Fault
 	}
 	return a.Delivery, nil
 }

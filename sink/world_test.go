@@ -40,6 +40,8 @@ type world struct {
 	// answer decides about a call: what is wrong with it, and whether the remote did what was asked.
 	answer func(ledger.ObjectID, mapper.Body) (did bool, err error)
 	calls  int
+	// before holds a call up, like a process that is frozen with bytes on the wire.
+	before func(Work)
 	hops   int
 }
 
@@ -193,6 +195,12 @@ func (w *world) Hop(_ context.Context, _ mapper.HopID, values [][]string) ([][]m
 // Deliver is the remote.
 func (w *world) Deliver(_ context.Context, work Work) (Delivery, error) {
 	w.mu.Lock()
+	before := w.before
+	w.mu.Unlock()
+	if before != nil {
+		before(work)
+	}
+	w.mu.Lock()
 	defer w.mu.Unlock()
 	id, did, err := work.Object.ObjectID, true, error(nil)
 	w.calls++
@@ -257,6 +265,9 @@ func (g *group) Poll(ctx context.Context) (cdc.Fetch, error) {
 			}
 		}
 		for i, next := range g.next {
+			if next > int64(len(g.w.log[i])) {
+				continue
+			}
 			some := g.w.log[i][next:min(int64(len(g.w.log[i])), next+40)]
 			f.Records = append(f.Records, some...)
 			g.next[i] += int64(len(some))
@@ -284,6 +295,11 @@ func (g *group) Commit(_ context.Context, next map[cdc.Partition]int64) error {
 // start runs a loop until the returned function ends it.
 func (w *world) start(flow mapper.Flow, change func(*Config)) (*Loop, func()) {
 	w.t.Helper()
+	return w.startWith(w.group(flow), flow, change)
+}
+
+func (w *world) startWith(log Log, flow mapper.Flow, change func(*Config)) (*Loop, func()) {
+	w.t.Helper()
 	config := Config{
 		Environment: testEnv, Flow: flow, Instance: "test", Lease: 2 * time.Second, BackoffBase: 5 * time.Millisecond,
 		BackoffCap: 50 * time.Millisecond, Look: 20 * time.Millisecond, Lanes: 4, Grace: 2 * time.Second, InFlight: 32,
@@ -291,7 +307,7 @@ func (w *world) start(flow mapper.Flow, change func(*Config)) (*Loop, func()) {
 	if change != nil {
 		change(&config)
 	}
-	l, err := New(Deps{Log: w.group(flow), Reader: w, Mapper: w, Remote: w, Ledger: w.store}, config)
+	l, err := New(Deps{Log: log, Reader: w, Mapper: w, Remote: w, Ledger: w.store}, config)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -340,6 +356,13 @@ func (w *world) last(flow mapper.Flow, k mapper.Key) int {
 		return -1
 	}
 	return calls[len(calls)-1].version
+}
+
+// has tells whether the remote ever got a version after a newer one.
+func (w *world) has(flow mapper.Flow, k mapper.Key, version int) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.ContainsFunc(w.remote[ledger.ObjectID{Environment: testEnv, Kind: flow.Kind(), Key: k}], func(c call) bool { return c.version == version })
 }
 
 // records counts what is in the log.

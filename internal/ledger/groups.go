@@ -56,7 +56,8 @@ func (s *Store) Assume(ctx context.Context, environment string, flow mapper.Flow
 	var epoch, commit, index int64
 	err := s.pool.QueryRow(ctx, `
         insert into group_checkpoints as c (environment, flow, topic, partition, next) values ($1, $2, $3, $4, $5)
-        on conflict (environment, flow, topic, partition) do update set token = c.token + 1
+        on conflict (environment, flow, topic, partition) do update set token = c.token + 1,
+            next = case when c.next < 0 then excluded.next else c.next end
         returning next, token, epoch, commit_lsn, tx_index`, environment, flow, p.Topic, p.ID, start).Scan(&c.Next, &c.Token, &epoch, &commit, &index)
 	if err != nil {
 		return c, fmt.Errorf("take the checkpoint of %s/%d: %w", p.Topic, p.ID, err)
@@ -79,13 +80,13 @@ func (s *Store) Assume(ctx context.Context, environment string, flow mapper.Flow
 	return c, nil
 }
 
-// Forget drops the checkpoints of a flow: a person has accepted the gap that the check of I8 halted on, or the topics were
-// made anew. The next assignment starts where the broker says.
-func (s *Store) Forget(ctx context.Context, environment string, flow mapper.Flow) error {
+// Accept lets a flow go on after the check of I8 halted it: a person has seen the gap. The checkpoints are dropped, and the
+// next assignment of each partition starts where the group's offset says, whatever that is; what was missed must be replayed.
+func (s *Store) Accept(ctx context.Context, environment string, flow mapper.Flow) error {
 	_, err := s.pool.Exec(ctx, `with t as (delete from settled_touches where environment = $1 and flow = $2)
-        delete from group_checkpoints where environment = $1 and flow = $2`, environment, flow)
+        update group_checkpoints set next = -1, token = token + 1 where environment = $1 and flow = $2`, environment, string(flow))
 	if err != nil {
-		return fmt.Errorf("forget the checkpoints of %s: %w", flow, err)
+		return fmt.Errorf("accept the gap of %s: %w", flow, err)
 	}
 	return nil
 }
