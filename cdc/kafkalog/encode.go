@@ -87,25 +87,20 @@ func (e *encoder) headers(event *cdc.Event, oversize string) []byte {
 }
 
 // seal gives the finished batch. The encoder must be started anew afterwards; spare is a buffer for the compressed bytes.
-func (e *encoder) seal(codec compress.Compression, producer producer, sequence int32, spare []byte) ([]byte, error) {
+func (e *encoder) seal(pack *packer, producer producer, sequence int32, spare []byte) ([]byte, error) {
 	batch := e.buf
-	if codec != compress.None {
-		out := &appender{buf: append(spare[:0], e.buf[:batchOverhead]...)}
-		w := codec.Codec().NewWriter(out)
-		if _, err := w.Write(e.buf[batchOverhead:]); err != nil {
+	if pack.codec != compress.None {
+		var err error
+		if batch, err = pack.pack(append(spare[:0], e.buf[:batchOverhead]...), e.buf[batchOverhead:]); err != nil {
 			return nil, err
 		}
-		if err := w.Close(); err != nil {
-			return nil, err
-		}
-		batch = out.buf
 	}
 	be := binary.BigEndian
 	be.PutUint64(batch, 0)
 	be.PutUint32(batch[atLength:], uint32(len(batch)-12))
 	be.PutUint32(batch[12:], ^uint32(0)) // leader epoch, the broker's to fill
 	batch[atMagic] = 2
-	be.PutUint16(batch[atAttributes:], uint16(codec))
+	be.PutUint16(batch[atAttributes:], uint16(pack.codec))
 	be.PutUint32(batch[atLastDelta:], uint32(e.count-1))
 	be.PutUint64(batch[atFirstTime:], uint64(e.time))
 	be.PutUint64(batch[atMaxTime:], uint64(e.time))
@@ -121,15 +116,6 @@ func (e *encoder) seal(codec compress.Compression, producer producer, sequence i
 type producer struct {
 	id    int64
 	epoch int16
-}
-
-// appender collects what a compressor writes.
-type appender struct{ buf []byte }
-
-// Write never fails.
-func (a *appender) Write(b []byte) (int, error) {
-	a.buf = append(a.buf, b...)
-	return len(b), nil
 }
 
 func appendHeader(dst []byte, key string, value []byte) []byte {

@@ -47,7 +47,7 @@ func TestEncoderWritesWhatKafkaGoWrites(t *testing.T) {
 			enc.add(&events[i], "")
 			records = append(records, plainRecord(&events[i], now))
 		}
-		got, err := enc.seal(compress.None, producer{id: -1, epoch: -1}, -1, nil)
+		got, err := enc.seal(newPacker(compress.None), producer{id: -1, epoch: -1}, -1, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -75,7 +75,7 @@ func TestEncoderIsReadByFranzGoAndByOurDecoder(t *testing.T) {
 		for i := range events {
 			enc.add(&events[i], "")
 		}
-		wire, err := enc.seal(codec, producer{id: 77, epoch: 3}, 2147483600, nil)
+		wire, err := enc.seal(newPacker(codec), producer{id: 77, epoch: 3}, 2147483600, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -170,7 +170,7 @@ func TestBatchEmptiedByCompactionMovesTheOffset(t *testing.T) {
 	t.Parallel()
 	var enc encoder
 	enc.start(nil, 1)
-	wire, err := enc.seal(compress.None, producer{id: 1}, 0, nil)
+	wire, err := enc.seal(newPacker(compress.None), producer{id: 1}, 0, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +189,7 @@ func TestCutBatchIsLeftForTheNextFetch(t *testing.T) {
 	var enc encoder
 	enc.start(nil, 1)
 	enc.add(&e, "")
-	wire, _ := enc.seal(compress.None, producer{}, 0, nil)
+	wire, _ := enc.seal(newPacker(compress.None), producer{}, 0, nil)
 	second := bytes.Clone(wire)
 	binary.BigEndian.PutUint64(second, 1)
 	both := append(bytes.Clone(wire), second...)

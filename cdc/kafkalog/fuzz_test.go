@@ -20,7 +20,7 @@ func seedBatch(codec compress.Compression) []byte {
 	for range 3 {
 		enc.add(&e, "x")
 	}
-	wire, _ := enc.seal(codec, producer{id: 1}, 0, nil)
+	wire, _ := enc.seal(newPacker(codec), producer{id: 1}, 0, nil)
 	return wire
 }
 

@@ -34,12 +34,13 @@ type lane struct {
 	publisher *Publisher
 	broker    int32
 	wake      chan struct{} // one token: the list has something
+	pack      *packer
 
 	list []*outPartition // under the publisher's lock: partitions with something to send
 }
 
 func newLane(p *Publisher, broker int32) *lane {
-	return &lane{publisher: p, broker: broker, wake: make(chan struct{}, 1)}
+	return &lane{publisher: p, broker: broker, wake: make(chan struct{}, 1), pack: newPacker(p.codec)}
 }
 
 // shipment is one request on its way.
@@ -261,7 +262,7 @@ func (l *lane) load() []*batch {
 	spare := make([][]byte, len(batches))
 	for i, b := range batches {
 		if b.wire == nil {
-			spare[i] = p.buffer()
+			spare[i] = p.packed.get()
 		}
 	}
 	p.mu.Unlock()
@@ -283,7 +284,7 @@ func (l *lane) seal(b *batch, spare []byte) {
 		return
 	}
 	p := l.publisher
-	wire, err := b.enc.seal(p.codec, p.producer, b.sequence, spare)
+	wire, err := b.enc.seal(l.pack, p.producer, b.sequence, spare)
 	if err != nil {
 		p.kill(fmt.Errorf("compress: %w", err)) // writing to memory: only a broken library fails
 		wire = b.enc.buf
@@ -291,9 +292,7 @@ func (l *lane) seal(b *batch, spare []byte) {
 	b.wire = wire
 	if &wire[0] != &b.enc.buf[0] {
 		p.mu.Lock()
-		if cap(b.enc.buf) <= 2*p.cfg.BatchBytes && len(p.spare) < maxSpare {
-			p.spare = append(p.spare, b.enc.buf)
-		}
+		p.building.put(b.enc.buf)
 		p.mu.Unlock()
 	}
 	b.enc.buf = nil

@@ -183,7 +183,7 @@ func (o *outPartition) remake(p *Publisher, from *batch, records []wireRecord, s
 
 // sealFresh seals a batch that was made from others.
 func (p *Publisher) sealFresh(b *batch) error {
-	wire, err := b.enc.seal(p.codec, p.producer, b.sequence, nil)
+	wire, err := b.enc.seal(newPacker(p.codec), p.producer, b.sequence, nil)
 	b.wire, b.enc.buf = wire, nil
 	return err
 }

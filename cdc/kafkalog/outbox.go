@@ -6,6 +6,7 @@ import (
 	"time"
 
 	kafka "github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/compress"
 
 	"nubridge/cdc"
 	"nubridge/internal/fault"
@@ -61,7 +62,7 @@ func (o *outPartition) add(p *Publisher, t *ticket, e *cdc.Event) {
 		b = o.queue[n-1]
 	} else {
 		b = &batch{part: o}
-		b.enc.start(p.buffer(), p.now().UnixMilli())
+		b.enc.start(p.building.get(), p.now().UnixMilli())
 		o.queue = append(o.queue, b)
 	}
 	b.enc.add(e, "")
@@ -245,23 +246,12 @@ func (p *Publisher) note(o *outPartition, err error) {
 	}
 }
 
-// maxSpare bounds how many buffers are kept for reuse; larger ones than a batch needs are not kept. // I6
-const maxSpare = 32
-
-// buffer gives an empty buffer. The caller holds the lock.
-func (p *Publisher) buffer() []byte {
-	if n := len(p.spare); n > 0 {
-		b := p.spare[n-1]
-		p.spare = p.spare[:n-1]
-		return b
-	}
-	return nil
-}
-
-// recycle keeps the buffers of a batch. The caller holds the lock.
+// recycle keeps the buffers of an acknowledged batch. The caller holds the lock.
 func (p *Publisher) recycle(b *batch) {
-	if cap(b.wire) <= 2*p.cfg.BatchBytes && len(p.spare) < maxSpare {
-		p.spare = append(p.spare, b.wire)
+	if p.codec == compress.None {
+		p.building.put(b.wire)
+	} else {
+		p.packed.put(b.wire)
 	}
 	b.wire = nil
 }

@@ -38,7 +38,8 @@ type Publisher struct {
 	newLanes chan *lane
 	tickets  []*ticket // in the order of Publish
 	buffered int       // bytes of events not yet acknowledged // I6
-	spare    [][]byte
+	building pool      // buffers of open batches
+	packed   pool      // buffers of compressed ones
 	stats    PublisherStats
 }
 
@@ -78,6 +79,7 @@ func NewPublisher(client *Client, cfg PublisherConfig, log *slog.Logger) (*Publi
 		dead: make(chan struct{}), topics: map[string]*outTopic{}, lanes: map[int32]*lane{},
 		newLanes: make(chan *lane, 256), // more brokers than a cluster has
 		producer: producer{id: -1, epoch: -1},
+		building: pool{limit: cfg.BufferBytes}, packed: pool{limit: cfg.BufferBytes / 2},
 	}, nil
 }
 
