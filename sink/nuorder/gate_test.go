@@ -155,6 +155,40 @@ func TestSharesBindAndAreTold(t *testing.T) {
 	})
 }
 
+// Three instances with shares of a portal that refuses the sixth call at once and more than its rate are hardly ever refused.
+func TestInstancesTogetherKeepThePortalsLimits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var inside, peak atomic.Int64
+		var wg sync.WaitGroup
+		began := time.Now()
+		for i := range 3 {
+			share := Share{Rate: 200.0 / 3, Concurrency: []int{2, 2, 1}[i]}
+			g := newTestGate(func(c *Config) { c.Limits = Limits{Rate: 200, Max: 5} }, &others{share: share})
+			left := int64(400)
+			for range 10 {
+				wg.Go(func() {
+					for atomic.AddInt64(&left, -1) >= 0 {
+						ticket, err := g.enter(t.Context(), ClassProducts, RankBulk)
+						if err != nil {
+							t.Error(err)
+							return
+						}
+						peak.Store(max(peak.Load(), inside.Add(1)))
+						<-time.After(12 * time.Millisecond)
+						inside.Add(-1)
+						ticket.done(nil)
+					}
+				})
+			}
+		}
+		wg.Wait()
+		if took := time.Since(began); peak.Load() > 5 || took < 5900*time.Millisecond || took > 6300*time.Millisecond {
+			t.Fatalf("peak %d, 1200 calls in %s", peak.Load(), took)
+		}
+	})
+}
+
 func TestBreakerOpensPausesAndProbes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
