@@ -239,6 +239,7 @@ func openOMS(ctx context.Context, cfg *config.Config) (*pgxpool.Pool, error) {
 		return nil, usageError{errors.New("oms.url is no PostgreSQL address; expected postgres://user:password@host:5432/database")}
 	}
 	pc.MaxConns = max(pc.MaxConns, 8)
+	pc.ConnConfig.RuntimeParams["jit"] = "off" // reads by key are over before they are compiled
 	pool, err := pgxpool.NewWithConfig(ctx, pc)
 	if err != nil {
 		return nil, fmt.Errorf("connect to the OMS database: %w", err)
