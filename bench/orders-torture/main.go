@@ -41,6 +41,7 @@ func main() {
 	flag.Uint64Var(&o.seed, "seed", 0, "seed of all dice; 0 takes one from the clock")
 	flag.BoolVar(&o.unbounded, "unbounded", false, "let the OMS be later than the settle window, and check that each double is found")
 	flag.DurationVar(&o.settle, "settle", time.Second, "settle window")
+	fast := flag.Bool("speed", false, "measure the speed of orders with twenty lines instead")
 	flag.BoolVar(&o.verbose, "v", false, "tell of each child")
 	flag.Parse()
 	if o.seed == 0 {
@@ -51,8 +52,14 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	fmt.Printf("orders-torture: %d orders, %d kills at each of 11 points, seed %d\n", o.count, o.kills, o.seed)
-	ok, err := run(ctx, o, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})))
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
+	do := run
+	if *fast {
+		do = speed
+	} else {
+		fmt.Printf("orders-torture: %d orders, %d kills at each of 11 points, seed %d\n", o.count, o.kills, o.seed)
+	}
+	ok, err := do(ctx, o, log)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "orders-torture:", err)
 	}
