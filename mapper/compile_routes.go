@@ -81,8 +81,12 @@ func (f *fileCompiler) routeTable(index int, r route, columns []string) (dates [
 			missing = append(missing, col)
 		}
 	}
-	if len(missing) > 0 && !r.ignoreDeletes {
-		f.add(r.tnode.Finding(Error,
+	if len(missing) > 0 {
+		severity := Error
+		if r.ignoreDeletes {
+			severity = Warning
+		}
+		f.add(r.tnode.Finding(severity,
 			fmt.Sprintf("a deleted row of %s does not carry %s, so a delete, or a row that moves to another document, would not be noticed", r.table, strings.Join(missing, ", ")),
 			"a replica identity with "+strings.Join(columns, ", "), identityStatement(r.table, t, columns)))
 	}

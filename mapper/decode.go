@@ -14,7 +14,8 @@ type fileDecoder struct {
 }
 
 // entries walks a mapping and reports what is not known and what is missing.
-func (d *fileDecoder) entries(n *Node, what string, known, required []string, each func(key, value *Node)) {
+func (d *fileDecoder) entries(n *Node, what, place string, each func(key, value *Node)) {
+	known, required := entryNames(place)
 	if n.Kind != Map {
 		d.add(n.Finding(Error, what+" is no mapping", "entries "+strings.Join(known, ", "), ""))
 		return
@@ -35,8 +36,7 @@ func (d *fileDecoder) entries(n *Node, what string, known, required []string, ea
 
 func (d *fileDecoder) decode() {
 	x := d.x
-	known := []string{"document", "routes", "parents", "id", "filter", "active", "define", "facts", "fields", "lookups", "zero_price"}
-	d.entries(x.node, x.file, known, []string{"document", "routes", "id", "fields"}, func(k, v *Node) {
+	d.entries(x.node, x.file, "file", func(k, v *Node) {
 		switch k.Text {
 		case "document":
 			d.document(v)
@@ -95,7 +95,7 @@ func (d *fileDecoder) named(n *Node, what string) []namedNode {
 }
 
 func (d *fileDecoder) document(n *Node) {
-	d.entries(n, "document", []string{"key", "root", "parts", "static"}, []string{"key", "root"}, func(k, v *Node) {
+	d.entries(n, "document", "document", func(k, v *Node) {
 		switch k.Text {
 		case "key":
 			d.x.key = d.names(v, "key")
@@ -154,7 +154,7 @@ func (d *fileDecoder) query(n *Node, what string) query {
 	if n.Kind == Scalar {
 		q.sql = n.Text
 	} else {
-		d.entries(n, what, []string{"sql", "file", "key"}, nil, func(k, v *Node) {
+		d.entries(n, what, "query", func(k, v *Node) {
 			switch k.Text {
 			case "sql":
 				q.sql, q.node = v.Text, v
@@ -187,7 +187,7 @@ func (d *fileDecoder) routeList(n *Node) {
 	}
 	for _, item := range n.Items {
 		r := route{node: item}
-		d.entries(item, "route", []string{"table", "key", "hop", "deletes"}, []string{"table"}, func(k, v *Node) {
+		d.entries(item, "route", "route", func(k, v *Node) {
 			switch k.Text {
 			case "table":
 				r.table, r.tnode = v.Text, v
@@ -200,7 +200,7 @@ func (d *fileDecoder) routeList(n *Node) {
 				r.ignoreDeletes = d.oneOf(v, "deletes", "route", "ignore") == "ignore"
 			case "hop":
 				var q query
-				d.entries(v, "hop", []string{"sql", "file", "from"}, []string{"from"}, func(hk, hv *Node) {
+				d.entries(v, "hop", "hop", func(hk, hv *Node) {
 					if hk.Text == "from" {
 						r.from, r.keyNode = d.names(hv, "from"), hv
 					}
@@ -230,7 +230,7 @@ func (d *fileDecoder) parentList(n *Node) {
 	flows := []string{string(Products), string(Customers), string(OrderEdits)}
 	for _, item := range n.Items {
 		p := parent{node: item}
-		d.entries(item, "parent", []string{"flow", "each", "key", "when"}, []string{"flow", "key"}, func(k, v *Node) {
+		d.entries(item, "parent", "parent", func(k, v *Node) {
 			switch k.Text {
 			case "flow":
 				p.flow = Flow(d.oneOf(v, "flow", flows...))

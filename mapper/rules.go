@@ -17,8 +17,10 @@ type rule struct {
 	dropZero, dropEmpty bool
 	// allowed are the values that the portal accepts; any if nil.
 	allowed map[string]bool
-	list    func(c *evalContext, json []byte)
-	object  func(c *evalContext, json []byte)
+	// note says in words what list demands.
+	note   string
+	list   func(c *evalContext, json []byte)
+	object func(c *evalContext, json []byte)
 }
 
 // rulesOf gives the remote's rules for the bodies of a file, by path; [] is any element, .* any key.
@@ -31,7 +33,7 @@ func rulesOf(file, zeroPrice string) map[string]rule {
 			"season":              {say: "The season", required: true},
 			"color":               {say: "The color", required: true},
 			"name":                {say: "The name", required: true},
-			"sizes":               {say: "The sizes", required: true, list: uniqueIn("size")},
+			"sizes":               {say: "The sizes", required: true, list: uniqueIn("size"), note: "each size once"},
 			"sizes[].size":        {say: "The size", required: true},
 			"pricing":             {say: "The prices", required: true},
 			"pricing.*.wholesale": {say: "The wholesale price", required: true, positive: zeroPrice != "send", notNegative: true},
@@ -42,7 +44,7 @@ func rulesOf(file, zeroPrice string) map[string]rule {
 			"name":                {say: "The company's name", required: true},
 			"code":                {say: "The company's code", required: true},
 			"currency_code":       {say: "The currency", required: true},
-			"addresses":           {say: "The addresses", list: addressRules},
+			"addresses":           {say: "The addresses", list: addressRules, note: "at least one billing and one shipping address, at most one default of each; type is billing, shipping or both"},
 			"addresses[].line_1":  {say: "Address line 1", required: true},
 			"addresses[].country": {say: "The country", required: true},
 			"addresses[].type":    {say: "The address type", required: true},
@@ -51,9 +53,9 @@ func rulesOf(file, zeroPrice string) map[string]rule {
 		return map[string]rule{
 			"inventory":                          {say: "The inventory"},
 			"inventory[].warehouse":              {say: "The warehouse", required: true},
-			"inventory[].wip":                    {say: "The deliveries", list: uniqueIn("name")},
+			"inventory[].wip":                    {say: "The deliveries", list: uniqueIn("name"), note: "each name once"},
 			"inventory[].wip[].name":             {say: "The delivery's name", required: true},
-			"inventory[].wip[].sizes":            {say: "The sizes", list: uniqueIn("size")},
+			"inventory[].wip[].sizes":            {say: "The sizes", list: uniqueIn("size"), note: "each size once"},
 			"inventory[].wip[].sizes[].size":     {say: "The size", required: true},
 			"inventory[].wip[].sizes[].quantity": {say: "The quantity", required: true, notNegative: true},
 		}

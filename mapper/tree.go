@@ -158,7 +158,7 @@ func (t *treeCompiler) object(out *tree, n *Node, s *scope) {
 
 func (t *treeCompiler) each(n *Node, s *scope, path string) *eachNode {
 	e := &eachNode{part: overExpression}
-	known := []string{"each", "as", "where", "order", "group", "key", "fields", "value"}
+	known, _ := entryNames("list")
 	for _, k := range n.Keys {
 		if !slices.Contains(known, k.Text) {
 			t.add(k.Finding(Error, fmt.Sprintf("unknown entry %q in a list", k.Text), "one of "+strings.Join(known, ", "), suggest(k.Text, known)))

@@ -65,6 +65,14 @@ func (d *describer) roots(ctx context.Context, names []string) ([]string, error)
 	return slices.Compact(out), nil
 }
 
+// tableRow is what tableSQL gives.
+type tableRow struct {
+	oid         uint32
+	name, ident string
+	partitioned bool
+	partition   bool
+}
+
 const tableSQL = `
 select c.oid, n.nspname || '.' || c.relname, c.relreplident::text, c.relkind = 'p', c.relispartition
 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
@@ -72,18 +80,12 @@ where c.relkind in ('r', 'p') and n.nspname not in ('pg_catalog', 'information_s
 
 // tables describes the tables that routes watch and, by name alone, all others, for suggestions.
 func (d *describer) tables(ctx context.Context, out *mapper.Schema, watched []string) error {
-	type table struct {
-		oid         uint32
-		name, ident string
-		partitioned bool
-		partition   bool
-	}
 	rows, err := d.conn.Query(ctx, tableSQL)
 	if err != nil {
 		return err
 	}
-	tables, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (table, error) {
-		var t table
+	tables, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (tableRow, error) {
+		var t tableRow
 		err := r.Scan(&t.oid, &t.name, &t.ident, &t.partitioned, &t.partition)
 		return t, err
 	})
