@@ -11,7 +11,7 @@ import (
 
 const (
 	claimHold  = 2 * time.Minute
-	sweepEvery = time.Second
+	sweepEvery = 2 * time.Second
 )
 
 // watch brings in what the ledger holds for this flow: requests, pauses, guards, waiting keys whose wake-up was missed.

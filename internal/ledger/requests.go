@@ -81,6 +81,10 @@ func (s *Store) Unclaim(ctx context.Context, environment string, flow mapper.Flo
 // have waited longer than patience among the parked as "parent_never_arrived"; they go on waiting all the same, and the
 // parent's delivery still releases them. It returns how many of each.
 func (s *Store) SweepWaiting(ctx context.Context, environment string, flow mapper.Flow, patience time.Duration) (released, parked int, err error) {
+	var any bool
+	if err := s.pool.QueryRow(ctx, "select exists (select from waiting where environment = $1 and flow = $2)", environment, string(flow)).Scan(&any); err != nil || !any {
+		return 0, 0, sweepErr(flow, err)
+	}
 	err = s.inTurn(ctx, environment, `
         with w as (
             select key, parents, touches, since, trace from waiting where environment = $1 and flow = $2
@@ -94,9 +98,8 @@ func (s *Store) SweepWaiting(ctx context.Context, environment string, flow mappe
                 0, trace from late
             on conflict (environment, flow, key) do nothing
         ), ready as (
-            select w.key from w where exists (
-                select from objects o, unnest(w.parents) as p(name)
-                where (o.environment, o.kind, o.key) = ($1, split_part(p.name, ':', 1), substr(p.name, strpos(p.name, ':') + 1)) and o.known)
+            select distinct w.key from w cross join unnest(w.parents) as p(name)
+            join objects o on (o.environment, o.kind, o.key) = ($1, split_part(p.name, ':', 1), substr(p.name, strpos(p.name, ':') + 1)) and o.known
         ), rel as (
             insert into requests as r (environment, flow, key, reason, rank)
             select $1, $2, key, 'swept', 0 from ready order by key
@@ -104,8 +107,12 @@ func (s *Store) SweepWaiting(ctx context.Context, environment string, flow mappe
         )
         select (select count(*) from rel), (select count(*) from late), case when exists (select from ready) then pg_notify($4, $1 || '|' || $2) end is null`,
 		[]any{environment, string(flow), patience.Seconds(), s.channel()}, &released, &parked, new(bool))
+	return released, parked, sweepErr(flow, err)
+}
+
+func sweepErr(flow mapper.Flow, err error) error {
 	if err != nil {
-		return 0, 0, fmt.Errorf("sweep the waiting keys of %s: %w", flow, err)
+		return fmt.Errorf("sweep the waiting keys of %s: %w", flow, err)
 	}
-	return released, parked, nil
+	return nil
 }
