@@ -20,6 +20,10 @@ type commands struct {
 	Run     runCmd     `cmd:"" help:"Capture, deliver and import, as the configuration says."`
 	Check   checkCmd   `cmd:"" help:"Check configuration, servers, rights and mapping; change nothing."`
 	Status  statusCmd  `cmd:"" help:"Show how everything stands, one word of verdict first."`
+	Parked  parkedCmd  `cmd:"" help:"List, show, retry or give up keys that a person must look at."`
+	Orders  ordersCmd  `cmd:"" help:"Poll, list, show and decide about NuORDER's orders."`
+	Pause   pauseCmd   `cmd:"" help:"Pause a flow; nothing is lost."`
+	Resume  resumeCmd  `cmd:"" help:"Let a paused flow go on."`
 	Demo    demoCmd    `cmd:"" help:"Run the whole bridge between a local OMS and a local NuORDER, with no configuration."`
 	Sandbox sandboxCmd `cmd:"" help:"Run parts of the local world alone."`
 	Migrate migrateCmd `cmd:"" help:"Make or upgrade the bridge's own tables."`
