@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
 	"slices"
@@ -148,7 +149,7 @@ func (l *Loop) read(ctx context.Context, turns []*turn) []*turn {
 			}
 		}
 	}
-	docs, err := l.Reader.Read(ctx, l.config.Flow, wants)
+	docs, err := l.documents(ctx, wants)
 	if err != nil {
 		l.failed(ctx, "documents cannot be read", err)
 		l.release(turns, ledger.RestoreDoubt, l.Now().Add(l.config.BackoffBase))
@@ -169,6 +170,27 @@ func (l *Loop) read(ctx context.Context, turns []*turn) []*turn {
 		out = append(out, t)
 	}
 	return out
+}
+
+// documents reads, and gives stock what no database of the OMS knows.
+func (l *Loop) documents(ctx context.Context, wants []mapper.Want) ([]mapper.Read, error) {
+	var open []mapper.OpenOrder
+	if l.OpenOrders != nil && l.config.Flow == mapper.Inventory {
+		var err error
+		if open, err = l.OpenOrders(ctx); err != nil {
+			return nil, fmt.Errorf("read the open orders: %w", err)
+		}
+	}
+	docs, err := l.Reader.Read(ctx, l.config.Flow, wants)
+	if err != nil || len(open) == 0 {
+		return docs, err
+	}
+	for i := range docs {
+		if docs[i].Document != nil {
+			docs[i].Document.SetOpenOrders(open)
+		}
+	}
+	return docs, nil
 }
 
 func (l *Loop) unmappable(t *turn, err error) {

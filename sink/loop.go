@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"nubridge/internal/ledger"
+	"nubridge/mapper"
 )
 
 // Deps are what a loop works with. Logger, Tracer and Now may be nil.
@@ -21,8 +22,11 @@ type Deps struct {
 	Mapper Mapper
 	Remote Remote
 	Ledger *ledger.Store
-	Logger *slog.Logger
-	Tracer trace.Tracer
+	// OpenOrders gives what approved NuORDER orders have taken and the OMS does not know yet, for stock; nil if orders are not
+	// polled. It is asked before documents are read, so that an order which the OMS takes meanwhile counts twice rather than never.
+	OpenOrders func(ctx context.Context) ([]mapper.OpenOrder, error)
+	Logger     *slog.Logger
+	Tracer     trace.Tracer
 	// Now is the clock; time.Now if nil.
 	Now func() time.Time
 }

@@ -46,7 +46,7 @@ func (l *Loop) rekey(ctx context.Context, turns []*turn) error {
 
 // move gives the giver's identity to the turn's object.
 func (l *Loop) move(ctx context.Context, turns []*turn, t *turn, giver ledger.Object) error {
-	docs, err := l.Reader.Read(ctx, l.config.Flow, []mapper.Want{{Key: giver.Key}})
+	docs, err := l.documents(ctx, []mapper.Want{{Key: giver.Key}})
 	if err != nil {
 		return err
 	}

@@ -81,8 +81,8 @@ func (s *Store) Unclaim(ctx context.Context, environment string, flow mapper.Flo
 // have waited longer than patience among the parked as "parent_never_arrived"; they go on waiting all the same, and the
 // parent's delivery still releases them. It returns how many of each.
 func (s *Store) SweepWaiting(ctx context.Context, environment string, flow mapper.Flow, patience time.Duration) (released, parked int, err error) {
-	var any bool
-	if err := s.pool.QueryRow(ctx, "select exists (select from waiting where environment = $1 and flow = $2)", environment, string(flow)).Scan(&any); err != nil || !any {
+	var some bool
+	if err := s.pool.QueryRow(ctx, "select exists (select from waiting where environment = $1 and flow = $2)", environment, string(flow)).Scan(&some); err != nil || !some {
 		return 0, 0, sweepErr(flow, err)
 	}
 	err = s.inTurn(ctx, environment, `
