@@ -73,7 +73,7 @@ type orderWire struct {
 			BrandID text `json:"brand_id"`
 		} `json:"product"`
 		Warehouse text `json:"warehouse"`
-		Prebook   bool `json:"prebook"`
+		Prebook   text `json:"prebook"`
 		Sizes     []struct {
 			Size     text `json:"size"`
 			UPC      text `json:"upc"`
@@ -99,7 +99,7 @@ func ParseOrder(raw []byte) (*Order, error) {
 		for _, size := range line.Sizes {
 			o.Lines = append(o.Lines, Line{
 				ProductID: string(line.Product.ID), BrandID: string(line.Product.BrandID), UPC: string(size.UPC),
-				Size: string(size.Size), Warehouse: string(line.Warehouse), Quantity: json.Number(size.Quantity), Prebook: line.Prebook,
+				Size: string(size.Size), Warehouse: string(line.Warehouse), Quantity: json.Number(size.Quantity), Prebook: line.Prebook == "true",
 			})
 		}
 	}

@@ -33,7 +33,7 @@ const sampleOrder = `{
   "retailer": {"retailer_code": "C0001"},
   "shipping_address": {"code": "S1", "line_1": "1 Main", "city": "Reno", "state": "NV", "zip": "89501", "country": "US"},
   "line_items": [
-    {"product": {"style_number": "ST1", "season": "F26", "color_code": "001"}, "warehouse": "2", "prebook": true, "notes": "left",
+    {"product": {"style_number": "ST1", "season": "F26", "color_code": "001"}, "warehouse": "west", "prebook": true, "notes": "left",
      "sizes": [{"size": "S", "upc": "111", "quantity": 2, "price": 12.1}, {"size": "M", "upc": "", "quantity": "3", "price": "12.10"},
                {"size": "L", "upc": "113", "quantity": 0, "price": 12.1}]}
   ]}`
