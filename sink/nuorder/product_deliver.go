@@ -22,12 +22,11 @@ func (r *Products) Deliver(ctx context.Context, w sink.Work) (sink.Delivery, err
 	if err != nil {
 		return t.end("", err)
 	}
-	recreated := false
+	before := t.object.RemoteID
 	var p Product
 	if t.object.RemoteID != "" {
 		p, err = r.client.UpdateProduct(ctx, t.object.RemoteID, body)
 		if IsNotFound(err) {
-			recreated = true
 			t.gone()
 		}
 	}
@@ -41,7 +40,7 @@ func (r *Products) Deliver(ctx context.Context, w sink.Work) (sink.Delivery, err
 	t.object.RemoteKey = w.Body.RemoteKey
 	delete(t.object.Identity, identityArchived)
 	t.sent(w.Body.JSON)
-	if recreated {
+	if before != "" && before != t.object.RemoteID {
 		// A new product has no stock, which NuORDER takes for no limit on orders.
 		if err := r.objects.Doubt(ctx, w.Environment, mapper.Inventory, []mapper.Key{w.Body.Key}, reasonProductRecreated); err != nil {
 			return t.end("", err)

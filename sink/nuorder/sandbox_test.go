@@ -270,6 +270,31 @@ func (w *world) quantities() string {
 	return strings.Join(parts, ", ")
 }
 
+func TestStockOfAProductThatIsGoneAsksForItOnceAndWaits(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil, nil)
+	o := w.object(mapper.Products, "1")
+	o.RemoteID, o.Known = "0123456789abcdef01234567", true
+	w.objects.objects[o.ObjectID] = o
+	w.must(mapper.Inventory, "1", "B-1", stock(5), ledger.Waiting)
+	if len(w.objects.doubted) != 1 || w.objects.doubted[0] != "products 1 product_missing" {
+		t.Fatalf("doubted %v", w.objects.doubted)
+	}
+	w.must(mapper.Products, "1", "B-1", product("one", ""), ledger.Delivered)
+	w.must(mapper.Inventory, "1", "B-1", stock(5), ledger.Delivered)
+}
+
+// A portal that does not take the configured kind of inventory answers 404 too; the product must not be made again for that.
+func TestInventoryThatThePortalDoesNotServeIsARejectAndNoLoop(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(s *portal.Switches) { s.Inventory = "v3" }, nil)
+	w.must(mapper.Products, "1", "B-1", product("one", ""), ledger.Delivered)
+	_, err := w.deliver(mapper.Inventory, "1", "B-1", stock(5))
+	if fault.KindOf(err) != fault.Reject || len(w.objects.doubted) != 0 || !strings.Contains(err.Error(), "kind of inventory") {
+		t.Fatalf("got %v, doubted %v", err, w.objects.doubted)
+	}
+}
+
 func TestStockAsReplenishmentsGoesByDifference(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(s *portal.Switches) { s.Inventory = "both" }, func(c *nuorder.Config) {

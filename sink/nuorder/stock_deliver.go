@@ -2,6 +2,7 @@ package nuorder
 
 import (
 	"context"
+	"net/http"
 
 	"nubridge/internal/fault"
 	"nubridge/internal/ledger"
@@ -65,11 +66,11 @@ func (r *Stock) write(ctx context.Context, t *turn, body []byte) error {
 		return missing
 	}
 	if product.RemoteID == tried {
-		return r.askForProduct(ctx, t, missing)
+		return r.askForProduct(ctx, t, product.RemoteID, missing)
 	}
 	err = r.replace(ctx, t, &product, body)
 	if IsNotFound(err) {
-		return r.askForProduct(ctx, t, missing)
+		return r.askForProduct(ctx, t, product.RemoteID, missing)
 	}
 	if err == nil {
 		t.object.RemoteID, t.object.StoredKey = product.RemoteID, product.StoredKey
@@ -94,8 +95,20 @@ func (r *Stock) replace(ctx context.Context, t *turn, product *ledger.Object, bo
 	}
 }
 
-func (r *Stock) askForProduct(ctx context.Context, t *turn, missing error) error {
-	if t.work.Body.Filtered {
+// askForProduct finds out what a 404 was about. Only if the product itself is gone may its flow be asked to make it again: else
+// the two would wake each other without end.
+func (r *Stock) askForProduct(ctx context.Context, t *turn, id string, missing error) error {
+	_, err := r.client.Product(ctx, id)
+	switch {
+	case err == nil:
+		return &fault.Error{
+			Kind: fault.Reject, Code: CodeNotFound, Field: "inventory", Rule: "known_to_portal",
+			Hint: "NuORDER has the product but not what its stock names: check warehouses and sizes, and whether this portal takes the kind of inventory that is configured",
+			Err:  &AnswerError{Call: "write of inventory", Status: http.StatusNotFound},
+		}
+	case !IsNotFound(err):
+		return err
+	case t.work.Body.Filtered:
 		return missing // it is not wanted any more anyway
 	}
 	if err := r.objects.Doubt(ctx, t.work.Environment, mapper.Products, []mapper.Key{t.work.Body.Key}, reasonProductMissing); err != nil {
