@@ -239,11 +239,17 @@ func (o *outPartition) stumble(p *Publisher) {
 	}
 }
 
-// note logs a passing failure when it begins.
+// noteEvery is how often a failure that goes on is logged.
+const noteEvery = 30 * time.Second
+
+// note logs a passing failure when it changes, and then now and again. The caller holds the lock.
 func (p *Publisher) note(o *outPartition, err error) {
-	if !o.stale {
-		p.log.Warn("kafka publish failed, trying again", "topic", o.id.Topic, "partition", o.id.ID, "error", err)
+	text := err.Error()
+	if text == p.noted && p.now().Sub(p.notedAt) < noteEvery {
+		return
 	}
+	p.noted, p.notedAt = text, p.now()
+	p.log.Warn("kafka publish failed, trying again", "topic", o.id.Topic, "partition", o.id.ID, "error", err)
 }
 
 // recycle keeps the buffers of an acknowledged batch. The caller holds the lock.

@@ -60,17 +60,18 @@ func (w *requestWriter) write(conn io.Writer, version int16, correlation int32, 
 		}
 		h = be.AppendUint32(h, uint32(b.part.id.ID))
 		h = be.AppendUint32(h, uint32(len(b.wire)))
-		if len(b.wire) < gather {
+		large := len(b.wire) >= gather // once written, a batch may be answered and recycled
+		if !large {
 			h = append(h, b.wire...)
 		}
-		if len(b.wire) < gather && len(h) < 4*gather && i < len(batches)-1 {
+		if !large && len(h) < 4*gather && i < len(batches)-1 {
 			continue
 		}
 		if _, err := conn.Write(h); err != nil {
 			return err
 		}
 		h = h[:0]
-		if len(b.wire) >= gather {
+		if large {
 			if _, err := conn.Write(b.wire); err != nil {
 				return err
 			}

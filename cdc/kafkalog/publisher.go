@@ -41,6 +41,8 @@ type Publisher struct {
 	building pool      // buffers of open batches
 	packed   pool      // buffers of compressed ones
 	stats    PublisherStats
+	noted    string // the last passing failure that was logged
+	notedAt  time.Time
 }
 
 // PublisherStats counts since the publisher was made.
