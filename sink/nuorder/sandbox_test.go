@@ -25,6 +25,7 @@ type world struct {
 	t         *testing.T
 	server    *portal.Server
 	client    *nuorder.Client
+	base      nuorder.Config
 	objects   *memory
 	products  *nuorder.Products
 	customers *nuorder.Customers
@@ -83,10 +84,11 @@ func newWorld(t *testing.T, switches func(*portal.Switches), change func(*nuorde
 	}
 	h := httptest.NewServer(server)
 	t.Cleanup(func() { server.Close(); h.Close() })
-	c := nuorder.Config{
+	base := nuorder.Config{
 		Environment: "test", BaseURL: h.URL, Limits: nuorder.Limits{Rate: 100_000, Burst: 1000},
 		Network: nuorder.Network{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}, PlainHTTP: true},
 	}
+	c := base
 	if change != nil {
 		change(&c)
 	}
@@ -99,9 +101,24 @@ func newWorld(t *testing.T, switches func(*portal.Switches), change func(*nuorde
 	t.Cleanup(client.Close)
 	m := &memory{objects: make(map[ledger.ObjectID]ledger.Object)}
 	return &world{
-		t: t, server: server, client: client, objects: m,
+		t: t, server: server, client: client, base: base, objects: m,
 		products: nuorder.NewProducts(client, m), customers: nuorder.NewCustomers(client), stock: nuorder.NewStock(client, m),
 	}
+}
+
+// clientWith makes another client, with other credentials.
+func (w *world) clientWith(family nuorder.Signature, change func(*nuorder.Credentials)) *nuorder.Client {
+	w.t.Helper()
+	credentials := nuorder.Credentials{ConsumerKey: "ck", ConsumerSecret: "c&s", Token: "tk", TokenSecret: "t/s"}
+	change(&credentials)
+	config := w.base
+	config.Signature = family
+	client, err := nuorder.New(config, nuorder.Deps{Credentials: func() nuorder.Credentials { return credentials }})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(client.Close)
+	return client
 }
 
 func (w *world) object(flow mapper.Flow, key mapper.Key) ledger.Object {
