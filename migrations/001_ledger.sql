@@ -175,7 +175,10 @@ create table shadow_calls (
 -- The portal's limits, and what each live instance may use of them.
 create table portals (
     environment     text primary key,
-    throttled_until timestamptz not null default 'epoch'
+    throttled_until timestamptz not null default 'epoch',
+    stock_after     text        not null default '', -- how far the rolling pass over all stock is
+    stock_total     bigint      not null default 0, -- how many there were when the pass began
+    stock_due       timestamptz not null default 'epoch' -- when the pass takes its next step
 );
 create table instances (
     environment text             not null,

@@ -65,6 +65,9 @@ type Config struct {
 	RejectWindow int
 	RejectShare  float64
 	Guards       Guards
+	// StockPass is within how long all stock at NuORDER is written again, for NuORDER moves it by itself; a day if zero, never
+	// if negative. It concerns the inventory flow.
+	StockPass time.Duration
 	// At is told of each Point that is passed; nil in production.
 	At func(Point)
 }
@@ -82,6 +85,7 @@ func (c Config) withDefaults() Config {
 	def(&c.BackoffCap, time.Minute)
 	def(&c.Patience, 24*time.Hour)
 	def(&c.Look, time.Second)
+	def(&c.StockPass, 24*time.Hour)
 	def(&c.ParkedCap, 10_000)
 	def(&c.RejectWindow, 200)
 	def(&c.RejectShare, 0.5)

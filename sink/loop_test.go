@@ -450,3 +450,16 @@ func TestAnOffsetResetForwardsHaltsAndIsAcceptedByAPerson(t *testing.T) {
 		return true
 	})
 }
+
+func TestAllStockIsWrittenAgainWithinAPass(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write(nil, 1, keys(6)...)
+	w.start(mapper.Inventory, func(c *Config) { c.StockPass = time.Minute })
+	w.rests(mapper.Inventory)
+	if _, err := w.store.Pool().Exec(t.Context(), "update portals set stock_due = 'epoch'"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "all is written again", func() bool { return w.counts(mapper.Inventory).Calls >= 12 })
+	w.rests(mapper.Inventory)
+}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"nubridge/internal/ledger"
+	"nubridge/mapper"
 )
 
 const (
@@ -37,6 +38,7 @@ func (l *Loop) watch(ctx context.Context) {
 			if now := l.Now(); now.Sub(swept) >= min(sweepEvery, 5*l.config.Look) {
 				swept = now
 				l.sweep(ctx)
+				l.rollStock(ctx)
 			}
 			l.claim(ctx)
 		}
@@ -72,6 +74,16 @@ func (l *Loop) sweep(ctx context.Context) {
 	}
 	if parked > 0 {
 		l.Logger.Warn("parents never arrived", "keys", parked)
+	}
+}
+
+// rollStock keeps the rolling pass over all stock going.
+func (l *Loop) rollStock(ctx context.Context) {
+	if l.config.Flow != mapper.Inventory || l.config.Mode != On || l.config.StockPass < 0 {
+		return
+	}
+	if _, err := l.Ledger.RollStock(ctx, l.config.Environment, l.config.StockPass); err != nil && ctx.Err() == nil {
+		l.Logger.Warn("the pass over all stock stands still", "error", err)
 	}
 }
 

@@ -2,7 +2,11 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"nubridge/mapper"
 )
@@ -44,10 +48,14 @@ select pg_notify($8, $1 || '|' || $2) is null`
 // Doubt marks what a flow delivers of these objects in doubt and wakes the flow, in one statement. The mark stays through a
 // settlement that is under way, because what made it may have come after the call. // decision 4, decision 5
 func (s *Store) Doubt(ctx context.Context, environment string, flow mapper.Flow, keys []mapper.Key, reason string) error {
+	return s.doubt(ctx, environment, flow, keys, reason, RankOf(flow))
+}
+
+func (s *Store) doubt(ctx context.Context, environment string, flow mapper.Flow, keys []mapper.Key, reason string, rank int) error {
 	if len(keys) == 0 {
 		return nil
 	}
-	err := s.inTurn(ctx, environment, doubtSQL, []any{environment, flow, flow.Kind(), PartOf(flow), keys, reason, RankOf(flow), s.channel()}, new(bool))
+	err := s.inTurn(ctx, environment, doubtSQL, []any{environment, flow, flow.Kind(), PartOf(flow), keys, reason, rank, s.channel()}, new(bool))
 	if err != nil {
 		return fmt.Errorf("mark %d objects in doubt: %w", len(keys), err)
 	}
@@ -151,4 +159,52 @@ func (s *Store) Move(ctx context.Context, from ObjectID, to Object, fromToken in
 	}
 	moved.InDoubt = to.InDoubt
 	return moved, true, rows.Err()
+}
+
+const stockPassStep = time.Minute
+
+// RollStock takes the next step of a rolling pass over all stock at NuORDER: about once a minute the next few objects are
+// marked in doubt, so that each is written again within a pass. It spreads the pass evenly, works across instances, and
+// returns how many it marked.
+func (s *Store) RollStock(ctx context.Context, environment string, pass time.Duration) (int, error) {
+	var after string
+	var total int64
+	err := s.pool.QueryRow(ctx, `
+        insert into portals as p (environment, stock_due) values ($1, now() + make_interval(secs => $2))
+        on conflict (environment) do update set stock_due = excluded.stock_due where p.stock_due <= now()
+        returning stock_after, stock_total`, environment, stockPassStep.Seconds()).Scan(&after, &total)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, nil // another instance took the step
+	}
+	if err != nil {
+		return 0, fmt.Errorf("roll over the stock: %w", err)
+	}
+	if after == "" {
+		err := s.pool.QueryRow(ctx, "select count(*) from objects where environment = $1 and kind = $2 and known", environment, mapper.Stock).Scan(&total)
+		if err != nil {
+			return 0, fmt.Errorf("count the stock: %w", err)
+		}
+	}
+	steps := max(int64(pass/stockPassStep), 1)
+	limit := (total + steps - 1) / steps
+	rows, err := s.pool.Query(ctx, `select key from objects where environment = $1 and kind = $2 and key > $3 and known order by key limit $4`,
+		environment, mapper.Stock, after, limit)
+	if err != nil {
+		return 0, fmt.Errorf("roll over the stock: %w", err)
+	}
+	keys, err := pgx.CollectRows(rows, pgx.RowTo[mapper.Key])
+	if err != nil {
+		return 0, fmt.Errorf("roll over the stock: %w", err)
+	}
+	next := ""
+	if int64(len(keys)) == limit && limit > 0 {
+		next = string(keys[len(keys)-1])
+	}
+	if err := s.doubt(ctx, environment, mapper.Inventory, keys, "daily_pass", RankBulk); err != nil {
+		return 0, err
+	}
+	if _, err := s.pool.Exec(ctx, "update portals set stock_after = $2, stock_total = $3 where environment = $1", environment, next, total); err != nil {
+		return 0, fmt.Errorf("roll over the stock: %w", err)
+	}
+	return len(keys), nil
 }
