@@ -63,3 +63,13 @@ func (s *Store) Mark(ctx context.Context) (string, error) {
 	}
 	return mark, nil
 }
+
+// Requested counts which of the keys are asked for and not settled yet.
+func (s *Store) Requested(ctx context.Context, environment string, flow mapper.Flow, keys []mapper.Key) (int, error) {
+	var n int
+	err := s.pool.QueryRow(ctx, "select count(*) from requests where environment = $1 and flow = $2 and key = any($3)", environment, flow, keys).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("count the requests of %s: %w", flow, err)
+	}
+	return n, nil
+}
