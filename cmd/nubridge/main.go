@@ -22,6 +22,7 @@ type commands struct {
 	Status  statusCmd  `cmd:"" help:"Show how everything stands, one word of verdict first."`
 	Parked  parkedCmd  `cmd:"" help:"List, show, retry or give up keys that a person must look at."`
 	Orders  ordersCmd  `cmd:"" help:"Poll, list, show and decide about NuORDER's orders."`
+	Replay  replayCmd  `cmd:"" help:"Look at documents again, by time, offset or key; shows its plan before --apply."`
 	Pause   pauseCmd   `cmd:"" help:"Pause a flow; nothing is lost."`
 	Resume  resumeCmd  `cmd:"" help:"Let a paused flow go on."`
 	Demo    demoCmd    `cmd:"" help:"Run the whole bridge between a local OMS and a local NuORDER, with no configuration."`
