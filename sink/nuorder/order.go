@@ -176,8 +176,9 @@ func (c *Client) UpdateOrderByNumber(ctx context.Context, number string, body js
 // dialect says so. The body is an array.
 func (c *Client) SetShipments(ctx context.Context, id string, shipments json.RawMessage) error {
 	body := append(append([]byte(`{"shipments":`), shipments...), '}')
-	r := &request{class: ClassOrderWrites, method: c.config.Dialect.UpdateVerb, route: "order/{id}", args: []string{id}, body: body}
-	if c.config.Dialect.OwnShipments {
+	own := c.config.Dialect.OwnShipments // whether a call of its own replaces or adds is not known: it is not repeated
+	r := &request{class: ClassOrderWrites, method: c.config.Dialect.UpdateVerb, route: "order/{id}", args: []string{id}, body: body, once: own}
+	if own {
 		r.route += "/shipments"
 	}
 	_, err := c.do(ctx, r)
