@@ -74,6 +74,9 @@ type Config struct {
 	Environment string
 	// Statuses whose orders are imported; approved by default.
 	Statuses []string
+	// Watch are statuses in which an imported order is looked at again, because someone set them at NuORDER: cancelled by
+	// default; a list of one empty word watches nothing.
+	Watch []string
 	// MarkAs is the status of an imported order; processed by default.
 	MarkAs string
 	// Every is the time between polls; 10 minutes by default.
@@ -108,6 +111,10 @@ func (c Config) withDefaults() Config {
 	for n, s := range c.Statuses {
 		c.Statuses[n] = strings.ToLower(s)
 	}
+	if len(c.Watch) == 0 {
+		c.Watch = []string{"cancelled"}
+	}
+	c.Watch = slices.DeleteFunc(slices.Clone(c.Watch), func(s string) bool { return s == "" })
 	c.MarkAs = cmp.Or(c.MarkAs, "processed")
 	c.Every = cmp.Or(c.Every, 10*time.Minute)
 	c.Workers = cmp.Or(c.Workers, 4)

@@ -119,6 +119,9 @@ func (p *Poller) withdraw(ctx context.Context, fence int64, i *ledger.Intent, o 
 	if o != nil {
 		m.Number = &o.Number
 	}
+	if o == nil && i.Order != "" {
+		o, _ = ParseOrder([]byte(i.Order)) // what it took from stock, as last read
+	}
 	p.doubtStock(ctx, i, o)
 	return p.Intents.Move(ctx, i, m)
 }

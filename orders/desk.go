@@ -153,7 +153,7 @@ func (d *Desk) Release(ctx context.Context, name, reason string) (*ledger.Intent
 		}
 		switch {
 		case !i.ChangedAt.IsZero():
-			m.Changed = ledger.In("")
+			m.Changed, m.Code = ledger.In(""), ledger.CodeReleased
 			if i.State == ledger.Numbered {
 				m.DueIn = nil
 			}

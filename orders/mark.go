@@ -58,14 +58,26 @@ func (p *Poller) markRefused(ctx context.Context, fence int64, i *ledger.Intent,
 		DueIn: &wait, Code: "mark_refused", Reason: "NuORDER refused to set the imported order " + p.cfg.MarkAs + ": " + cause.Error(),
 	}
 	if o != nil && o.Status == "cancelled" {
-		changed := string(o.JSON)
-		m.Step, m.Detail, m.DueIn, m.Changed = "changed", "cancelled at NuORDER after the create", nil, &changed
-		m.Code, m.Reason = "cancelled_after_create", "the order was cancelled at NuORDER after the OMS had it as "+i.OMSNumber+
-			": cancel it in the OMS, or release it to let the OMS's state stand"
+		if i.Code == ledger.CodeReleased {
+			return nil, p.Intents.Rest(ctx, i, fence) // a person knows; NuORDER locks it
+		}
+		return p.cancelledThere(ctx, fence, i, o)
 	}
 	p.Log.Warn("an imported order could not be marked", slog.String("order", i.NuORDERID), slog.String("code", m.Code),
 		slog.String("reason", m.Reason))
 	return p.Intents.Move(ctx, i, m)
+}
+
+// cancelledThere parks an imported order that someone cancelled at NuORDER: the OMS still has it.
+func (p *Poller) cancelledThere(ctx context.Context, fence int64, i *ledger.Intent, o *Order) (*ledger.Intent, error) {
+	p.doubtStock(ctx, i, o)
+	p.Log.Warn("an order was cancelled at NuORDER after its import", slog.String("order", i.NuORDERID), slog.String("oms", i.OMSNumber))
+	changed := string(o.JSON)
+	return p.Intents.Move(ctx, i, ledger.Move{
+		Step: "changed", Detail: "cancelled at NuORDER after the create", Fence: fence, Owner: p.Lock.Owner(), Changed: &changed,
+		Code: "cancelled_after_create", Reason: "the order was cancelled at NuORDER after the OMS had it as " + i.OMSNumber +
+			": cancel it in the OMS too, or release it to let the OMS's version stand",
+	})
 }
 
 // marked writes MARKED and wakes what waits for it: renumbering and edits.
@@ -144,6 +156,9 @@ func (p *Poller) revisit(ctx context.Context, fence int64, i *ledger.Intent) (*l
 	if err != nil {
 		return nil, err
 	}
+	if o.Status == "cancelled" && i.State.Imported() && i.Code != ledger.CodeCancelledByOMS && i.Code != ledger.CodeReleased {
+		return p.cancelledThere(ctx, fence, i, o)
+	}
 	if !slices.Contains(p.cfg.Statuses, o.Status) {
 		return p.settled(ctx, fence, i)
 	}
@@ -186,7 +201,7 @@ func (p *Poller) settled(ctx context.Context, fence int64, i *ledger.Intent) (*l
 // compare parks an order of which NuORDER shows another version than the OMS got: the OMS is the master by then, and a person must
 // carry the change over or let the OMS's version stand. What the mapping does not use is no difference.
 func (p *Poller) compare(ctx context.Context, fence int64, i *ledger.Intent, o *Order) (*ledger.Intent, error) {
-	if i.Order == "" || i.State == ledger.Numbered {
+	if i.Order == "" || i.State == ledger.Numbered || i.Code == ledger.CodeReleased {
 		return i, nil // from then on the OMS's own edits differ from what was imported
 	}
 	now, err := p.OMS.Draft(oms.Order{Environment: i.Environment, Reference: i.Reference(), JSON: o.JSON})

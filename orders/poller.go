@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -151,28 +152,48 @@ func (p *Poller) list(ctx context.Context, fence int64) (int, error) {
 	if err := p.Intents.PollBegan(ctx, p.cfg.Environment, fence); err != nil {
 		return 0, err
 	}
+	listed := []string{} // never nil: a NULL list would match nothing
 	for _, status := range p.cfg.Statuses {
 		ids, err := p.Portal.OrderIDs(ctx, status)
 		if err != nil {
 			return fresh, fmt.Errorf("list orders in status %s: %w", status, err)
 		}
+		listed = append(listed, ids...)
 		p.at(IDsListed)
-		for len(ids) > 0 {
-			page := ids[:min(len(ids), 500)]
-			ids = ids[len(page):]
-			sightings := make([]ledger.Sighting, len(page))
-			for n, id := range page {
-				sightings[n] = ledger.Sighting{NuORDERID: id, Trace: newTrace()}
-			}
-			seen, err := p.Intents.See(ctx, p.cfg.Environment, fence, p.Lock.Owner(), sightings)
+		for page := range slices.Chunk(ids, 500) {
+			n, err := p.see(ctx, fence, page)
 			if err != nil {
 				return fresh, err
 			}
-			fresh += len(seen)
+			fresh += n
 			p.at(RowSeen)
 		}
 	}
+	if err := p.Intents.Absent(ctx, p.cfg.Environment, fence, listed); err != nil {
+		return fresh, err
+	}
+	for _, status := range p.cfg.Watch {
+		ids, err := p.Portal.OrderIDs(ctx, status)
+		if err != nil {
+			return fresh, fmt.Errorf("list orders in status %s: %w", status, err)
+		}
+		for page := range slices.Chunk(ids, 5000) {
+			if err := p.Intents.Watch(ctx, p.cfg.Environment, fence, page); err != nil {
+				return fresh, err
+			}
+		}
+	}
 	return fresh, nil
+}
+
+// see writes rows for a page of ids and tells how many are new.
+func (p *Poller) see(ctx context.Context, fence int64, page []string) (int, error) {
+	sightings := make([]ledger.Sighting, len(page))
+	for n, id := range page {
+		sightings[n] = ledger.Sighting{NuORDERID: id, Trace: newTrace()}
+	}
+	seen, err := p.Intents.See(ctx, p.cfg.Environment, fence, p.Lock.Owner(), sightings)
+	return len(seen), err
 }
 
 // Once polls once and takes every order as far as it goes without waiting for a settle window or a back-off. It waits while

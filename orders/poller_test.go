@@ -2,6 +2,7 @@ package orders_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -228,6 +229,56 @@ func TestOrderChangedAfterTheCreateIsShownWithBothVersions(t *testing.T) {
 		t.Errorf("intent %+v", i)
 	}
 }
+
+func TestOrderCancelledAtNuORDERAfterItsImportIsShown(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id, ours := w.approve(), w.approve()
+	p := w.poller(nil)
+	must(t, p.Once(t.Context()))
+	must(t, w.intents.CancelledByOMS(t.Context(), "sandbox", ours))
+	w.portal.set(id, "status", "cancelled")
+	w.portal.set(ours, "status", "cancelled")
+	must(t, p.Once(t.Context()))
+	if i := w.intent(id); i.State != ledger.Marked || i.Code != "cancelled_after_create" || i.ChangedAt.IsZero() {
+		t.Errorf("intent %+v", i)
+	}
+	if i := w.intent(ours); !i.ChangedAt.IsZero() {
+		t.Errorf("our own cancel was taken for a buyer's: %+v", i)
+	}
+	_, err := orders.NewDesk(w.intents, "sandbox", "ann").Release(t.Context(), id, "the OMS is right")
+	must(t, err)
+	must(t, p.Once(t.Context()))
+	if i := w.intent(id); !i.ChangedAt.IsZero() || i.Code != ledger.CodeReleased {
+		t.Errorf("after the release: %+v", i)
+	}
+}
+
+func TestHeldOrderThatIsNoLongerListedIsWithdrawnByTheNextPoll(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := w.portal.place(w.skus[:1], "", "NEW01")
+	stock := &stockDoubts{}
+	p := w.poller(func(d *orders.Deps, c *orders.Config) { d.Stock, c.HeldEvery, c.Every = stock, time.Hour, time.Hour })
+	must(t, p.Once(t.Context()))
+	w.portal.set(id, "status", "draft")
+	must(t, p.Once(t.Context()))
+	if i := w.intent(id); i.State != ledger.Withdrawn {
+		t.Errorf("intent %+v", i)
+	}
+	if stock.times() != 2 {
+		t.Errorf("stock was put in doubt %d times, want when seen and when gone", stock.times())
+	}
+}
+
+// stockDoubts counts doubts.
+type stockDoubts struct{ n atomic.Int64 }
+
+func (s *stockDoubts) DoubtStock(context.Context, string, []orders.Line) error {
+	s.n.Add(1)
+	return nil
+}
+func (s *stockDoubts) times() int64 { return s.n.Load() }
 
 func TestOnlyOnePollerIsActive(t *testing.T) {
 	t.Parallel()

@@ -240,3 +240,46 @@ func (l *Intents) Remind(ctx context.Context, i *Intent, listed bool) error {
 	}
 	return nil
 }
+
+// Absent makes those orders due at once that no list shows any more and that are not in the OMS yet: they were withdrawn, or someone
+// else took them.
+func (l *Intents) Absent(ctx context.Context, environment string, fence int64, listed []string) error {
+	_, err := l.pool.Exec(ctx, `update order_intents set due_at = clock_timestamp(), version = version + 1
+		where environment = $1 and state in ('SEEN', 'HELD') and due_at > clock_timestamp() and not nuorder_id = any($2)
+			and exists (select from order_pollers p where p.environment = $1 and p.fence = $3)`, environment, listed, fence)
+	if err != nil {
+		return intentErr("make absent orders due", err)
+	}
+	return nil
+}
+
+// Codes that keep a row from being looked at again because NuORDER shows it cancelled.
+const (
+	// CodeCancelledByOMS marks an order that the bridge itself cancelled at NuORDER.
+	CodeCancelledByOMS = "cancelled_by_oms"
+	// CodeReleased marks an order of which a person decided that the OMS's version stands.
+	CodeReleased = "released"
+)
+
+// Watch makes imported orders due that a list shows in a status that someone else must have set.
+func (l *Intents) Watch(ctx context.Context, environment string, fence int64, listed []string) error {
+	_, err := l.pool.Exec(ctx, `update order_intents set due_at = clock_timestamp(), listed = true, version = version + 1
+		where environment = $1 and nuorder_id = any($2) and state in ('CREATED', 'MARKED', 'NUMBERED') and changed_at is null
+			and code not in ($4, $5)
+			and exists (select from order_pollers p where p.environment = $1 and p.fence = $3)`,
+		environment, listed, fence, CodeCancelledByOMS, CodeReleased)
+	if err != nil {
+		return intentErr("look at watched orders", err)
+	}
+	return nil
+}
+
+// CancelledByOMS writes that the bridge is about to cancel an imported order at NuORDER; orders born in the OMS have no row.
+func (l *Intents) CancelledByOMS(ctx context.Context, environment, nuorderID string) error {
+	_, err := l.pool.Exec(ctx, `update order_intents set code = $3, reason = '', version = version + 1
+		where environment = $1 and nuorder_id = $2 and code <> $3`, environment, nuorderID, CodeCancelledByOMS)
+	if err != nil {
+		return intentErr("write a cancel by the OMS", err)
+	}
+	return nil
+}

@@ -271,6 +271,10 @@ func (r *OrderEdits) cancel(ctx context.Context, t *turn, _ []docLine) result {
 		return r.cutToShipped(ctx, t, shipped)
 	}
 	if t.object.Identity[identityCancelled] != "true" || t.object.InDoubt {
+		// Written first: the poller must not take our own cancel for a buyer's.
+		if err := r.log.CancelledByOMS(ctx, r.cfg.Environment, t.object.RemoteID); err != nil {
+			return done("", err)
+		}
 		_, err := r.client.SetOrderStatus(ctx, t.object.RemoteID, Cancelled)
 		if IsNotFound(err) {
 			t.gone()

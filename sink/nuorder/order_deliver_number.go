@@ -47,9 +47,9 @@ func (o *Orders) number(ctx context.Context, i *ledger.Intent) (*ledger.Intent, 
 	return moved, nil
 }
 
-// keep holds on to why an order is parked as changed.
+// keep holds on to why an order is parked as changed, and to what was decided about it.
 func keep(text string, i *ledger.Intent) string {
-	if i.ChangedAt.IsZero() {
+	if i.ChangedAt.IsZero() && i.Code != ledger.CodeReleased && i.Code != ledger.CodeCancelledByOMS {
 		return ""
 	}
 	return text
