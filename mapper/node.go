@@ -224,7 +224,7 @@ func (n *Node) at(offset int, message string) Finding {
 	return f
 }
 
-// merge lays an overlay over a base: mappings merge key by key, everything else replaces, null removes.
+// merge lays an overlay over a base: mappings merge key by key, routes table by table, everything else replaces, null removes.
 func merge(base, over *Node) *Node {
 	if base == nil || over.Kind != Map || base.Kind != Map {
 		return over
@@ -248,9 +248,30 @@ func merge(base, over *Node) *Node {
 		case at >= 0 && v.IsNull:
 			out.Keys = append(out.Keys[:at], out.Keys[at+1:]...)
 			out.Values = append(out.Values[:at], out.Values[at+1:]...)
+		case k.Text == "routes" && v.Kind == Sequence && out.Values[at].Kind == Sequence:
+			out.Values[at] = mergeRoutes(out.Values[at], v)
 		case at >= 0:
 			out.Values[at] = merge(out.Values[at], v)
 		}
 	}
+	return &out
+}
+
+// mergeRoutes replaces the routes of the tables that the overlay names and adds those of tables that the base does not have.
+func mergeRoutes(base, over *Node) *Node {
+	named := map[string]bool{}
+	for _, r := range over.Items {
+		if t := r.Get("table"); t != nil {
+			named[t.Text] = true
+		}
+	}
+	out := *base
+	out.Items = nil
+	for _, r := range base.Items {
+		if t := r.Get("table"); t == nil || !named[t.Text] {
+			out.Items = append(out.Items, r)
+		}
+	}
+	out.Items = append(out.Items, over.Items...)
 	return &out
 }
