@@ -125,9 +125,12 @@ with portal as (
 ), fair as (
     select (select count(*) from live) + 1 as n, (select count(*) from live where instance < $2) as place,
         coalesce((select sum(rate) from live), 0) as rate_taken, coalesce((select sum(in_flight) from live), 0) as in_flight_taken
+), turn as (
+    -- Where there are more instances than calls, the places go round, so that none stands still for ever.
+    select *, (place + case when $4::int < n then floor(extract(epoch from clock_timestamp()) / 5)::bigint else 0 end) % n as at from fair
 ), mine as (
     select n, greatest(least($3::float8 / n, $3::float8 - rate_taken), 0) as rate,
-        greatest(least($4::int / n + case when place < $4::int % n then 1 else 0 end, $4::int - in_flight_taken), 0)::int as in_flight from fair
+        greatest(least($4::int / n + case when at < $4::int % n then 1 else 0 end, $4::int - in_flight_taken), 0)::int as in_flight from turn
 ), kept as (
     insert into instances (environment, instance, rate, in_flight, expires_at)
     select $1, $2, rate, in_flight, clock_timestamp() + make_interval(secs => $5) from mine
