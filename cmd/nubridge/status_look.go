@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"nubridge/cdc"
 	"nubridge/cdc/kafkalog"
 	"nubridge/internal/config"
 	"nubridge/internal/ledger"
@@ -233,10 +234,28 @@ func (w *statusWatcher) lag(ctx context.Context, environment string, flow mapper
 	if err != nil {
 		return
 	}
-	f.LagOf = true
-	for _, o := range offsets {
-		f.Lag += o.Lag()
+	for p, o := range offsets {
+		n, err := w.unread(ctx, p, o)
+		if err != nil {
+			return
+		}
+		f.Lag += n
 	}
+	f.LagOf = true
+}
+
+// fewOffsets is how many offsets are looked at one by one.
+const fewOffsets = 16
+
+// unread counts the records that a group has not committed. Offsets are not all records: a capture that starts leaves a marker in
+// each partition, which nobody reads; so a few are looked at.
+func (w *statusWatcher) unread(ctx context.Context, p cdc.Partition, o kafkalog.GroupOffset) (int64, error) {
+	if o.Lag() == 0 || o.Lag() > fewOffsets {
+		return o.Lag(), nil
+	}
+	var n int64
+	err := w.kafka.Scan(ctx, p, max(o.Committed, o.Start), o.End, func(*cdc.Record) error { n++; return nil })
+	return n, err
 }
 
 // groupID names the consumer group of a flow.
