@@ -30,6 +30,7 @@ type environment struct {
 	mapping atomic.Pointer[mapper.Mapping]
 	reader  *documents.Reader
 	client  *nuorder.Client
+	shares  portalShares
 	oms     *oms.Client
 	intents *ledger.Intents
 	orders  *nuorder.Orders
@@ -48,8 +49,11 @@ func (b *bridge) newEnvironment(ctx context.Context, name string, cfg *config.En
 	if e.reader, err = documents.NewReader(b.oms, e.mapping.Load, documents.Config{}); err != nil {
 		return nil, err
 	}
+	if e.shares, err = newShares(b.store, name, b.owner, cfg, e.log); err != nil {
+		return nil, err
+	}
 	if e.client, err = nuorder.New(nuorderConfig(name, cfg), nuorder.Deps{
-		Credentials: func() nuorder.Credentials { return nuorderCredentials(cfg) }, Tracer: b.tel.Tracer("nuorder"), Log: e.log,
+		Credentials: func() nuorder.Credentials { return nuorderCredentials(cfg) }, Shares: e.shares, Tracer: b.tel.Tracer("nuorder"), Log: e.log,
 	}); err != nil {
 		return nil, err
 	}
@@ -130,7 +134,7 @@ func nuorderConfig(name string, e *config.Environment) nuorder.Config {
 	n := e.NuORDER
 	d := nuorder.Dialect{
 		StatusVerb: n.Unsure.StatusVerb, UpdateVerb: n.Unsure.NumberVerb, BareNumberPath: n.Unsure.NumberPath == "plain",
-		Replenishments: n.Inventory == "replenishments",
+		Replenishments: n.Inventory == "replenishments", StatusInBody: n.Unsure.StatusForm == "body", OwnShipments: n.Unsure.Shipments == "own",
 	}
 	if w := n.Unsure.StatusWord; w != "processed" {
 		d.StatusWords = map[nuorder.Status]string{"processed": w}

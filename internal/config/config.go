@@ -169,8 +169,12 @@ type Unsure struct {
 	StatusWord string `yaml:"status_word"`
 	// NumberPath of update by number: number (/api/order/number/N) or plain (/api/order/N); number by default.
 	NumberPath string `yaml:"number_path"`
-	// NumberVerb of update by number: POST or PUT; POST by default.
+	// NumberVerb of order updates, by number too: POST or PUT; POST by default.
 	NumberVerb string `yaml:"number_verb"`
+	// StatusForm is where a status change names the status: path (/api/order/ID/processed) or body; path by default.
+	StatusForm string `yaml:"status_form"`
+	// Shipments are written inside the order's body or by a call of their own: inside or own; inside by default.
+	Shipments string `yaml:"shipments"`
 }
 
 // OMSAPI is the OMS's HTTP API, whose shape the mapping's orders_in.yaml tells.

@@ -65,6 +65,8 @@ func (e *Environment) defaults(name string) {
 	setDefault(&u.StatusWord, "processed")
 	setDefault(&u.NumberPath, "number")
 	setDefault(&u.NumberVerb, "POST")
+	setDefault(&u.StatusForm, "path")
+	setDefault(&u.Shipments, "inside")
 	o := &e.OMSAPI
 	setDefault(&o.Auth, "none")
 	setDefault(&o.Timeout, 30*time.Second)
@@ -203,6 +205,8 @@ func (e *Environment) validate(f *findings, at string) {
 	f.oneOf(at+".nuorder.unsure.status_verb", u.StatusVerb, "POST", "PUT")
 	f.oneOf(at+".nuorder.unsure.number_verb", u.NumberVerb, "POST", "PUT")
 	f.oneOf(at+".nuorder.unsure.number_path", u.NumberPath, "number", "plain")
+	f.oneOf(at+".nuorder.unsure.status_form", u.StatusForm, "path", "body")
+	f.oneOf(at+".nuorder.unsure.shipments", u.Shipments, "inside", "own")
 	if e.NuORDER.Rate <= 0 || e.NuORDER.Concurrency < 1 {
 		f.add("%s.nuorder: rate and concurrency must be above zero", at)
 	}

@@ -3,6 +3,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -24,13 +25,18 @@ import (
 // Config says what the world is made of. The zero value is a small company with everything in temporary folders.
 type Config struct {
 	Postgres postgres.Config
+	// Server is used instead of one that Postgres describes; it is not stopped with the world.
+	Server *postgres.Server
+	// Database of the reference OMS; "oms" by default.
+	Database string
 	// Brokers of a real Kafka; empty starts one in process.
 	Brokers []string
 	Kafka   kafka.Config
 	// Sizes of the generated data.
 	Sizes oms.Sizes
-	// Limits of the NuORDER sandbox; nil for its defaults.
-	Limits *nuorder.Limits
+	// Limits and Switches of the NuORDER sandbox; nil for its defaults.
+	Limits   *nuorder.Limits
+	Switches *nuorder.Switches
 	// NuORDERAddr and OMSAddr are listened on; free loopback ports by default.
 	NuORDERAddr, OMSAddr string
 	// Warehouses at NuORDER; by default those of the reference mapping.
@@ -92,6 +98,9 @@ func (w *World) Stop(ctx context.Context) error {
 func (w *World) onStop(fn func(context.Context) error) { w.stops = append(w.stops, fn) }
 
 func (w *World) startPostgres(ctx context.Context, c Config) error {
+	if w.Postgres = c.Server; c.Server != nil {
+		return nil
+	}
 	server, err := postgres.Start(ctx, c.Postgres)
 	if err != nil {
 		return err
@@ -105,7 +114,7 @@ func (w *World) startPostgres(ctx context.Context, c Config) error {
 
 // startOMS makes the OMS's database with its data where there is none, and its API.
 func (w *World) startOMS(ctx context.Context, c Config) error {
-	const database = "oms"
+	database := cmp.Or(c.Database, "oms")
 	if err := w.Postgres.CreateDatabase(ctx, database); err != nil && !exists(err) {
 		return err
 	}
@@ -163,7 +172,7 @@ func (w *World) startNuORDER(ctx context.Context, c Config) error {
 	}
 	w.Portal = nuorder.Portal{Name: "sandbox", ConsumerKey: rand.Text(), ConsumerSecret: rand.Text(), Token: rand.Text(), TokenSecret: rand.Text(),
 		Warehouses: c.Warehouses}
-	server, err := nuorder.New(nuorder.Config{Portals: []nuorder.Portal{w.Portal}, Limits: c.Limits, Seed: c.Sizes.Seed, Log: c.Log})
+	server, err := nuorder.New(nuorder.Config{Portals: []nuorder.Portal{w.Portal}, Limits: c.Limits, Switches: c.Switches, Seed: c.Sizes.Seed, Log: c.Log})
 	if err != nil {
 		return err
 	}
