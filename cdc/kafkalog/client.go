@@ -31,7 +31,7 @@ type Config struct {
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Timeout bounds one request, default 10 s.
 	Timeout time.Duration
-	// MetadataTTL is how old the routing of fetches may become, default 2 s.
+	// MetadataTTL is how old the routing of fetches may become, default 4 s.
 	MetadataTTL time.Duration
 }
 
@@ -51,7 +51,7 @@ func (c Config) withDefaults() Config {
 		c.Timeout = 10 * time.Second
 	}
 	if c.MetadataTTL <= 0 {
-		c.MetadataTTL = 2 * time.Second
+		c.MetadataTTL = 4 * time.Second
 	}
 	return c
 }

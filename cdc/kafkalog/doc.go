@@ -4,7 +4,7 @@
 // Publishing. Publisher is idempotent and pipelined: record batches are encoded here (encode.go) with a producer id, an
 // epoch and one sequence per partition, up to five requests are in flight on one connection per broker, and a repeat is the
 // same bytes, so a lost answer makes neither a duplicate nor a hole. kafka-go opens, authenticates and routes the
-// connections and knows the messages; its Writer, which has no producer id and goes on after a failed batch, is not used.
+// connections; its Writer, which has no producer id and goes on after a failed batch, is not used.
 // PlainPublisher is the fallback without a producer id.
 //
 // Reading. Group is a member of a consumer group. It takes its generations from kafka-go's ConsumerGroup and fetches each
