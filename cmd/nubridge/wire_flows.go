@@ -55,9 +55,13 @@ func (e *environment) newFlow(name mapper.Flow, mode sink.Mode, remote sink.Remo
 	if err != nil {
 		return nil, err
 	}
-	loop, err := sink.New(sink.Deps{
+	deps := sink.Deps{
 		Log: group, Reader: e.reader, Mapper: current{&e.mapping}, Remote: remote, Ledger: b.store, Logger: log, Tracer: b.tel.Tracer("sink"),
-	}, sinkConfig(e.name, b.owner, name, mode, e.cfg))
+	}
+	if orders := e.cfg.Flows[string(mapper.OrdersIn)]; orders == "on" || orders == "test" {
+		deps.OpenOrders = e.openOrders
+	}
+	loop, err := sink.New(deps, sinkConfig(e.name, b.owner, name, mode, e.cfg))
 	if err != nil {
 		return nil, err
 	}
@@ -80,6 +84,7 @@ func sinkConfig(environment, instance string, name mapper.Flow, mode sink.Mode, 
 
 // start hands the environment's flows and its poller to the group. A flow stops before its membership of the consumer group ends.
 func (e *environment) start(g *lifecycle.Group) {
+	g.Go(e.name+" shares", e.shares.Run)
 	for _, f := range e.flows {
 		g.Go(e.name+" group", f.group.Run)
 		g.Go(e.name+" flow", f.loop.Run)
