@@ -157,7 +157,12 @@ func (w *orderWorld) place(s, m int) (string, string) {
 // imported places an order and takes it to MARKED as the poller would; it gives _id and old number.
 func (w *orderWorld) imported(omsNumber string) (string, string) {
 	w.t.Helper()
-	id, number := w.place(2, 3)
+	return w.importedOf(omsNumber, 2, 3)
+}
+
+func (w *orderWorld) importedOf(omsNumber string, pieces, more int) (string, string) {
+	w.t.Helper()
+	id, number := w.place(pieces, more)
 	ctx := w.t.Context()
 	err := ledger.NewPollerLock(w.db, "test").Hold(ctx, "test", func(ctx context.Context, fence int64) error {
 		if _, err := w.intents.See(ctx, "test", fence, "test", []ledger.Sighting{{NuORDERID: id, Trace: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}}); err != nil {
