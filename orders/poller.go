@@ -190,7 +190,7 @@ func (p *Poller) list(ctx context.Context, fence int64) (int, error) {
 func (p *Poller) see(ctx context.Context, fence int64, page []string) (int, error) {
 	sightings := make([]ledger.Sighting, len(page))
 	for n, id := range page {
-		sightings[n] = ledger.Sighting{NuORDERID: id, Trace: newTrace()}
+		sightings[n] = ledger.Sighting{NuORDERID: id, Trace: p.seen(ctx)}
 	}
 	seen, err := p.Intents.See(ctx, p.cfg.Environment, fence, p.Lock.Owner(), sightings)
 	return len(seen), err

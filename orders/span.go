@@ -18,11 +18,26 @@ type Spans interface {
 	Start(ctx context.Context, name string, options ...trace.SpanStartOption) (context.Context, trace.Span)
 }
 
-// newTrace begins the one trace of an order, kept in its row from the poll to the renumbering.
+// newTrace gives ids where nobody keeps spans, so that the calls of an order still share a trace.
 func newTrace() string {
 	var b [24]byte
 	_, _ = rand.Read(b[:]) // never fails
 	return "00-" + hex.EncodeToString(b[:16]) + "-" + hex.EncodeToString(b[16:]) + "-01"
+}
+
+// seen begins the one trace of an order with the span in which the poll saw it, and gives its traceparent.
+func (p *Poller) seen(ctx context.Context) string {
+	if p.Spans == nil {
+		return newTrace()
+	}
+	_, span := p.Spans.Start(ctx, "orders.seen", trace.WithNewRoot())
+	span.End()
+	if !span.SpanContext().IsValid() {
+		return newTrace()
+	}
+	carrier := propagation.MapCarrier{}
+	propagation.TraceContext{}.Inject(trace.ContextWithSpan(ctx, span), carrier)
+	return carrier.Get("traceparent")
 }
 
 // WithTrace puts a traceparent into the context, so that spans and calls under it belong to its trace.

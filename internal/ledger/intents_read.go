@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -110,6 +111,16 @@ func (l *Intents) ChangedOrders(ctx context.Context, environment string, limit i
 		where environment = $1 and changed_at is not null order by changed_at, nuorder_id limit $2`, environment, limit)
 }
 
+// CountOpenQuestions counts the orders changed after their import and the doubles that nobody has settled.
+func (l *Intents) CountOpenQuestions(ctx context.Context, environment string) (changed, doubled int64, err error) {
+	err = l.pool.QueryRow(ctx, `select (select count(*) from order_intents where environment = $1 and changed_at is not null),
+		(select count(*) from order_doubles where environment = $1 and settled_at is null)`, environment).Scan(&changed, &doubled)
+	if err != nil {
+		return 0, 0, intentErr("count what waits for a person", err)
+	}
+	return changed, doubled, nil
+}
+
 // IntentCount is how many orders stand in a state and the age of the oldest.
 type IntentCount struct {
 	State  IntentState
@@ -149,4 +160,32 @@ func (l *Intents) OpenOrders(ctx context.Context, environment string) ([]string,
 		return nil, intentErr("list open orders", err)
 	}
 	return bodies, nil
+}
+
+// PollerState is who polls an environment, and when.
+type PollerState struct {
+	Owner string
+	Fence int64
+	// Taken is when the owner became the active one; Polled when the last poll began, Asked when one was last asked for: zero
+	// if never.
+	Taken, Polled, Asked time.Time
+}
+
+// PollerState tells who polls an environment; nil if nobody ever did.
+func (l *Intents) PollerState(ctx context.Context, environment string) (*PollerState, error) {
+	var s PollerState
+	err := l.pool.QueryRow(ctx, `select owner, fence, taken_at, coalesce(polled_at, 'epoch'), coalesce(asked_at, 'epoch')
+		from order_pollers where environment = $1`, environment).Scan(&s.Owner, &s.Fence, &s.Taken, &s.Polled, &s.Asked)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, intentErr("read who polls", err)
+	}
+	for _, t := range []*time.Time{&s.Polled, &s.Asked} {
+		if t.Unix() == 0 {
+			*t = time.Time{}
+		}
+	}
+	return &s, nil
 }
