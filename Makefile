@@ -33,4 +33,7 @@ orders-torture-unbounded: ## the same with an OMS that is later than the settle 
 	go build -o .bin/orders-torture ./bench/orders-torture
 	.bin/orders-torture -unbounded -settle 300ms -count $(or $(COUNT),2000) -seed $(or $(SEED),0)
 
-.PHONY: orders-torture orders-torture-unbounded help build test check lint fmt demo
+bench-mapping: ## translate, read and route beside hand-written, bare and naive
+	go run ./bench/mapping
+
+.PHONY: bench-mapping orders-torture orders-torture-unbounded help build test check lint fmt demo

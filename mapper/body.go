@@ -22,7 +22,7 @@ func (m *Mapping) Body(flow Flow, key Key, d *Document) (Body, error) {
 		return b, nil
 	}
 	root := &frame{rows: d.root.Rows, row: int(d.root.Index[0])}
-	c := &evalContext{document: d, today: x.today, root: root}
+	c := &evalContext{document: d, today: x.today, taken: x.taken, root: root}
 	b.RemoteKey = c.text(x.id, root)
 	b.Facts = x.factsOf(c, root)
 	if x.filter != nil {

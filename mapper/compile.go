@@ -28,6 +28,7 @@ type compiledFile struct {
 	parents    []compiledParent
 	body       *tree
 	today      func() string
+	taken      *takenCache
 }
 
 type tableName struct{ schema, table string }
@@ -81,7 +82,7 @@ func (f *Folder) Compile(schema *Schema, clock func() time.Time) (*Mapping, Find
 	m := &Mapping{environment: f.environment, flows: map[Flow]*compiledFile{}}
 	var findings Findings
 	for _, x := range f.files {
-		fc := &fileCompiler{flowFile: x, schema: schema, out: &compiledFile{file: x.file, key: x.key}}
+		fc := &fileCompiler{flowFile: x, schema: schema, out: &compiledFile{file: x.file, key: x.key, taken: &takenCache{}}}
 		fc.compiler = &compiler{lookups: x.lookups, define: map[string]*expression{}, clock: clock != nil, openOrders: x.file == "inventory.yaml"}
 		if clock != nil {
 			fc.out.today = func() string { return clock().Format("2006-01-02") }

@@ -22,6 +22,7 @@ type frame struct {
 type evalContext struct {
 	document *Document
 	today    func() string
+	taken    *takenCache
 	// pointers is the stack of elements of filter, map and their like.
 	pointers []pointer
 	vars     []any

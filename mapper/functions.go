@@ -74,6 +74,8 @@ func textFunctions() []Function {
 			types: []any{new(func(string, string) string)}, call: func(_ callContext, a []any) (any, error) { return pick(a, "<=") }},
 		{Name: "lookup", Signature: `lookup("table", value [, default])`, Text: "The value's entry in a look-up table; without an entry the default, or NULL.", Example: `lookup("country", country, country)`,
 			types: []any{new(func(string, any) string), new(func(string, any, string) string)}, call: callLookup, check: checkLookup, nulls: true},
+		{Name: "taken", Signature: "taken(upc [, warehouse])", Text: "Inventory: what approved NuORDER orders have taken of a size, anywhere or in one warehouse by its NuORDER code, and OMS has not imported yet. A line without a warehouse counts for the warehouse `default`.",
+			Example: `max(on_hand - allocated - taken(upc), 0)`, types: []any{new(func(string) int), new(func(string, string) int)}, nulls: true, call: callTaken, check: checkTaken},
 		{Name: "title", Signature: "title(text)", Text: "Each word with a capital first letter.", Example: `title(color_description)`,
 			types: []any{new(func(string) string)}, call: callTitle},
 		{Name: "pad", Signature: "pad(value, length, with)", Text: "The value as text, filled up on the left.", Example: `pad(warehouse_no, 3, "0")`,

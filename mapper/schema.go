@@ -26,6 +26,8 @@ type Column struct {
 	Type Type
 	// Database is the type's name in the database.
 	Database string
+	// OID is the type's number in the database; zero if it was not described by one.
+	OID uint32
 }
 
 // QueryID names one query of a mapping folder: the flow's file and its place in it: root, a part's name, or hop N.

@@ -76,9 +76,16 @@ func (d *describer) query(ctx context.Context, sql string) (mapper.QueryInfo, er
 		out.Params = append(out.Params, d.display(oid))
 	}
 	for _, f := range desc.Fields {
-		out.Columns = append(out.Columns, mapper.Column{Name: f.Name, Type: d.kind(f.DataTypeOID), Database: d.types[f.DataTypeOID].name})
+		out.Columns = append(out.Columns, mapper.Column{Name: f.Name, Type: d.kind(f.DataTypeOID), Database: d.types[f.DataTypeOID].name, OID: f.DataTypeOID})
 	}
 	out.Tables, err = d.tablesOf(ctx, sql, desc.ParamOIDs)
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+		out.Error, out.Hint = pg.Message, pg.Hint
+		if pg.Code == "42501" {
+			out.Hint = "grant select on the table, and usage on its schema, to the bridge's role"
+		}
+		return out, nil
+	}
 	return out, err
 }
 

@@ -143,8 +143,8 @@ func (s *session) batch(ctx context.Context, plan mapper.DocumentPlan, wants []m
 	queries := append([]mapper.QueryPlan{plan.Root}, plan.Parts...)
 	names := make([]string, len(queries))
 	for i, q := range queries {
-		if names[i], err = s.prepare(ctx, q.SQL); err != nil {
-			return readFault("prepare "+q.Name, err)
+		if names[i], err = s.prepare(ctx, q); err != nil {
+			return err
 		}
 	}
 	p := s.conn.PgConn().StartPipeline(ctx)
@@ -191,9 +191,6 @@ func collect(p *pgconn.Pipeline, queries []mapper.QueryPlan, ordinals map[mapper
 		var key []byte
 		for rr.NextRow() {
 			values := rr.Values()
-			if len(values) != len(q.Columns) {
-				break
-			}
 			key = rowKey(key[:0], values, q.Key, q.Columns)
 			o, ok := ordinals[mapper.Key(key)]
 			if !ok {
@@ -294,11 +291,21 @@ func appendElement(b []byte, v string) []byte {
 	return append(b, '"')
 }
 
-// prepare prepares a query once per connection.
-func (s *session) prepare(ctx context.Context, sql string) (string, error) {
-	name := "nubridge_" + strconv.FormatUint(hash(sql), 36)
-	if _, err := s.conn.Prepare(ctx, name, sql); err != nil {
-		return "", err
+// prepare prepares a query once per connection. Columns that are not those that the mapping was compiled with are a halt: the rows
+// would be read as something else.
+func (s *session) prepare(ctx context.Context, q mapper.QueryPlan) (string, error) {
+	name := "nubridge_" + strconv.FormatUint(hash(q.SQL), 36)
+	desc, err := s.conn.Prepare(ctx, name, q.SQL)
+	if err != nil {
+		return "", readFault("prepare "+q.Name, err)
+	}
+	same := len(desc.Fields) == len(q.Columns)
+	for i := 0; same && i < len(q.Columns); i++ {
+		same = desc.Fields[i].Name == q.Columns[i].Name && desc.Fields[i].DataTypeOID == q.Columns[i].OID
+	}
+	if !same {
+		return "", &fault.Error{Kind: fault.Halt, Code: "mapping_database_mismatch", Hint: "the columns of a query changed; run nubridge check, then nubridge reload",
+			Err: fmt.Errorf("read documents: query %s gives other columns than when the mapping was loaded", q.Name)}
 	}
 	return name, nil
 }
@@ -324,9 +331,9 @@ func (r *Reader) Hop(ctx context.Context, id mapper.HopID, values [][]string) ([
 	}
 	defer conn.Release()
 	s := &session{conn: conn.Conn()}
-	name, err := s.prepare(ctx, plan.SQL)
+	name, err := s.prepare(ctx, plan.QueryPlan)
 	if err != nil {
-		return nil, readFault("prepare "+plan.Name, err)
+		return nil, err
 	}
 	out := make([][]mapper.Key, len(values))
 	for from := 0; from < len(values); from += r.config.BatchKeys {
@@ -362,7 +369,8 @@ func (s *session) hop(ctx context.Context, name string, plan mapper.HopPlan, val
 		}
 	}
 	if _, err := rr.Close(); err != nil {
-		return readFault("hop", err)
+		// A statement that was prepared before its tables changed fails again and again: the next call gets a new connection.
+		return errors.Join(readFault("hop", err), s.conn.Close(context.WithoutCancel(ctx)))
 	}
 	return nil
 }
