@@ -18,6 +18,8 @@ type CaptureState struct {
 	Tables []CapturedTable
 	// GapReason says why somebody accepted a gap before this epoch; empty if nobody did.
 	GapReason string
+	// AcceptGap is a reason that somebody gave and that no start has used yet.
+	AcceptGap string
 }
 
 // CapturedTable is one table of a capture.

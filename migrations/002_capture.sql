@@ -11,7 +11,8 @@ create table captures (
     last_epoch     bigint not null,
     through        pg_lsn not null, -- what may be confirmed to the server
     tables         jsonb not null default '[]',
-    gap_reason     text not null default '',
+    gap_reason     text not null default '', -- why a gap before this epoch was accepted
+    accept_gap     text not null default '', -- a reason that no start has used yet
     acknowledged_at timestamptz not null default now(),
     started_at     timestamptz not null default now()
 );

@@ -48,13 +48,15 @@ func (r *recorder) Publish(_ context.Context, b *cdc.Batch, acked func(error)) e
 // memory is a store for one run.
 type memory struct{}
 
-func (memory) LoadCapture(context.Context, string) (*cdc.CaptureState, error)    { return nil, nil }
-func (memory) SaveCapture(context.Context, string, cdc.CaptureState) error       { return nil }
-func (memory) SaveTables(context.Context, string, []cdc.CapturedTable) error     { return nil }
-func (memory) RecordSchema(context.Context, string, cdc.SchemaVersion) error     { return nil }
-func (memory) Snapshots(context.Context, string) ([]cdc.SnapshotJob, error)      { return nil, nil }
-func (memory) AddSnapshot(context.Context, string, cdc.SnapshotJob) error        { return nil }
-func (memory) AdvanceSnapshot(context.Context, string, cdc.SnapshotJob) error    { return nil }
+func (memory) LoadCapture(context.Context, string) (*cdc.CaptureState, error) { return nil, nil }
+func (memory) SaveCapture(context.Context, string, cdc.CaptureState) error    { return nil }
+func (memory) SaveTables(context.Context, string, []cdc.CapturedTable) error  { return nil }
+func (memory) RecordSchema(context.Context, string, cdc.SchemaVersion) error  { return nil }
+func (memory) Snapshots(context.Context, string) ([]cdc.SnapshotJob, error)   { return nil, nil }
+func (memory) AddSnapshot(context.Context, string, cdc.SnapshotJob) error     { return nil }
+func (memory) AdvanceSnapshot(context.Context, string, cdc.SnapshotJob) (bool, error) {
+	return false, nil
+}
 func (memory) Acknowledged(context.Context, string, cdc.Position, cdc.LSN) error { return nil }
 
 // capture runs the bridge's capture into the recorder until the context ends.

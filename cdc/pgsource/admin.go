@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -192,6 +193,75 @@ func (a *admin) ensurePublication(ctx context.Context) ([]tableFacts, error) {
 		return nil, e
 	}
 	return tables, nil
+}
+
+// stillPublished refuses when a table that was captured is no longer in the publication: its changes are missing since. // I8
+func (a *admin) stillPublished(ctx context.Context, known []cdc.CapturedTable) error {
+	tables, err := a.tables(ctx)
+	if err != nil {
+		return err
+	}
+	for _, t := range tables {
+		if !t.published && slices.ContainsFunc(known, func(k cdc.CapturedTable) bool { return k.OID == t.OID }) {
+			return halt(CodeTableLeft, gapHint, "%s.%s was captured and is no longer in publication %q: changes since then are not in the feed", t.Schema, t.Table, a.cfg.Publication)
+		}
+	}
+	return nil
+}
+
+// SlotHealth is what the slot holds back on the source.
+type SlotHealth struct {
+	// Exists is false when there is no slot; the rest is zero then.
+	Exists, Active bool
+	// WALStatus is reserved, extended, unreserved or lost.
+	WALStatus string
+	// Retained is how much WAL the slot holds, Lag how much of it is not confirmed, both in bytes.
+	Retained, Lag int64
+	// Safe is how many bytes may still be written before the slot is lost, -1 without a limit.
+	Safe int64
+	// Runway is how long that lasts at the rate of writing between two calls; zero when unknown.
+	Runway time.Duration
+	// At and End serve the next call: when this was measured and where the log ended.
+	At  time.Time
+	End cdc.LSN
+}
+
+// Health measures the slot. before is the measure of an earlier call, from which the rate is taken; it may be zero.
+func Health(ctx context.Context, cfg Config, before SlotHealth) (SlotHealth, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return SlotHealth{}, halt(CodeConfig, "correct the capture section of the configuration", "capture: %w", err)
+	}
+	adm, err := connectAdmin(ctx, cfg)
+	if err != nil {
+		return SlotHealth{}, err
+	}
+	defer adm.close(context.WithoutCancel(ctx))
+	var h SlotHealth
+	rows, err := adm.conn.Query(ctx, `
+		select true, active, coalesce(wal_status, ''), coalesce(e - restart_lsn, 0)::bigint, coalesce(e - confirmed_flush_lsn, 0)::bigint,
+		       coalesce(safe_wal_size, -1), clock_timestamp(), (e - '0/0')::bigint
+		from pg_replication_slots, (select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end) as c(e)
+		where slot_name = $1`, cfg.Slot)
+	if err != nil {
+		return h, classify("measure slot", err)
+	}
+	for rows.Next() {
+		var end int64
+		if err := rows.Scan(&h.Exists, &h.Active, &h.WALStatus, &h.Retained, &h.Lag, &h.Safe, &h.At, &end); err != nil {
+			rows.Close()
+			return h, classify("measure slot", err)
+		}
+		h.End = cdc.LSN(end)
+	}
+	if err := rows.Err(); err != nil {
+		return h, classify("measure slot", err)
+	}
+	if passed := h.At.Sub(before.At); h.Safe > 0 && before.End > 0 && passed > 0 && h.End > before.End {
+		rate := float64(h.End-before.End) / passed.Seconds()
+		h.Runway = time.Duration(float64(h.Safe) / rate * float64(time.Second))
+	}
+	return h, nil
 }
 
 // slotFacts is what is known of the slot.

@@ -82,7 +82,7 @@ func Check(ctx context.Context, cfg Config) ([]Finding, error) {
 			good("slot %s will be made (%d of %d taken)", cfg.Slot, used, most)
 		}
 	case slot.walStatus == "lost" || slot.cause != "":
-		bad(halt(CodeSlotLost, "drop the slot and accept the gap", "slot %q was invalidated (%s %s)", cfg.Slot, slot.walStatus, slot.cause))
+		bad(halt(CodeSlotLost, "accept the gap and load the tables again with: nubridge accept-gap --reason TEXT", "slot %q was invalidated (%s %s)", cfg.Slot, slot.walStatus, slot.cause))
 	default:
 		good("slot %s at %s, wal_status %s", cfg.Slot, slot.confirmed, slot.walStatus)
 	}

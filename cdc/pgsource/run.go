@@ -83,6 +83,8 @@ type begin struct {
 	slot   slotFacts
 	// fresh tells that nothing was recorded before: the tables are loaded.
 	fresh bool
+	// accept is the reason why a gap may be passed over; empty means that it may not.
+	accept string
 }
 
 // stream runs everything that works while the log is read.

@@ -100,6 +100,9 @@ func (sn *snapshotter) discover(ctx context.Context, known []cdc.CapturedTable) 
 		return known, err
 	}
 	defer adm.close(context.WithoutCancel(ctx))
+	if err := adm.stillPublished(ctx, known); err != nil {
+		return known, err
+	}
 	tables, err := adm.ensurePublication(ctx)
 	if err != nil {
 		return known, err
@@ -131,7 +134,8 @@ func (sn *snapshotter) table(ctx context.Context, job cdc.SnapshotJob) error {
 	if plan == nil {
 		sn.s.deps.Log.Warn("table is gone, its snapshot ends", "table", job.Schema+"."+job.Table)
 		job.Status, job.Completed = cdc.SnapshotDone, sn.s.deps.Now()
-		return sn.advance(ctx, job)
+		_, err := sn.advance(ctx, job)
+		return err
 	}
 	if job.Started.IsZero() {
 		job.Started = sn.s.deps.Now()
@@ -140,39 +144,46 @@ func (sn *snapshotter) table(ctx context.Context, job cdc.SnapshotJob) error {
 		job.Relfile, job.Resume, job.Rows = plan.relfile, nil, 0
 	}
 	job.Status = cdc.SnapshotRunning
-	if err := sn.advance(ctx, job); err != nil {
+	if paused, err := sn.advance(ctx, job); err != nil || paused {
 		return err
 	}
 	sn.s.deps.Log.Info("snapshot begins", "table", job.Schema+"."+job.Table, "estimated_rows", job.Estimated, "resumed", job.Resume != nil)
-	if err := sn.chunks(ctx, adm, plan, &job); err != nil {
+	if whole, err := sn.chunks(ctx, adm, plan, &job); err != nil || !whole {
 		return err
 	}
 	job.Status, job.Completed = cdc.SnapshotDone, sn.s.deps.Now()
 	sn.s.deps.Log.Info("snapshot done", "table", job.Schema+"."+job.Table, "rows", job.Rows,
 		"seconds", job.Completed.Sub(job.Started).Seconds())
-	return sn.advance(ctx, job)
+	_, err = sn.advance(ctx, job)
+	return err
 }
 
-func (sn *snapshotter) advance(ctx context.Context, job cdc.SnapshotJob) error {
-	if err := sn.s.deps.Store.AdvanceSnapshot(ctx, sn.s.cfg.Capture, job); err != nil {
-		return fmt.Errorf("record the snapshot of %s.%s: %w", job.Schema, job.Table, err)
+func (sn *snapshotter) advance(ctx context.Context, job cdc.SnapshotJob) (paused bool, err error) {
+	if paused, err = sn.s.deps.Store.AdvanceSnapshot(ctx, sn.s.cfg.Capture, job); err != nil {
+		return false, fmt.Errorf("record the snapshot of %s.%s: %w", job.Schema, job.Table, err)
 	}
-	return nil
+	return paused, nil
 }
 
 // maxWaiting is how many chunks of a table may wait for their place in the stream or for their acknowledgement. // I6
 const maxWaiting = 3
 
-// chunks reads the table from job.Resume to its end and records each chunk once it is acknowledged.
-func (sn *snapshotter) chunks(ctx context.Context, adm *admin, plan *tablePlan, job *cdc.SnapshotJob) error {
+// chunks reads the table from job.Resume and records each chunk once it is acknowledged. It tells whether it came to the end
+// or was paused.
+func (sn *snapshotter) chunks(ctx context.Context, adm *admin, plan *tablePlan, job *cdc.SnapshotJob) (whole bool, err error) {
 	var waiting []*chunk
+	defer func() {
+		for _, w := range waiting {
+			sn.forget(w)
+		}
+	}()
 	resume, limit := job.Resume, min(1024, sn.s.cfg.ChunkRows)
 	ended := false
 	for !ended || len(waiting) > 0 {
 		for !ended && len(waiting) < maxWaiting {
 			c, err := sn.readChunk(ctx, adm, plan, job.Where, resume, limit)
 			if err != nil {
-				return err
+				return false, err
 			}
 			waiting = append(waiting, c)
 			resume, ended = c.resume, c.last
@@ -182,7 +193,7 @@ func (sn *snapshotter) chunks(ctx context.Context, adm *admin, plan *tablePlan, 
 		}
 		c := waiting[0]
 		if err := sn.await(ctx, c); err != nil {
-			return err
+			return false, err
 		}
 		if c.again {
 			// The read missed a commit that the log had before it. Read again from here; what was read after it is void too.
@@ -197,11 +208,12 @@ func (sn *snapshotter) chunks(ctx context.Context, adm *admin, plan *tablePlan, 
 		job.Resume = c.resume
 		job.Rows += int64(len(c.rows))
 		c.arena, c.rows = nil, nil
-		if err := sn.advance(ctx, *job); err != nil {
-			return err
+		paused, err := sn.advance(ctx, *job)
+		if err != nil || paused {
+			return false, err
 		}
 	}
-	return nil
+	return true, nil
 }
 
 // await blocks until a chunk is in the feed and acknowledged, or must be read again.

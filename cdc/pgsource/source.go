@@ -22,8 +22,8 @@ type Store interface {
 	// Snapshots lists the jobs that are not done, in the order in which they were added.
 	Snapshots(ctx context.Context, capture string) ([]cdc.SnapshotJob, error)
 	AddSnapshot(ctx context.Context, capture string, job cdc.SnapshotJob) error
-	// AdvanceSnapshot stores the progress of a job; the status is not touched unless the job is running or done.
-	AdvanceSnapshot(ctx context.Context, capture string, job cdc.SnapshotJob) error
+	// AdvanceSnapshot stores the progress of a job and tells whether somebody paused it meanwhile.
+	AdvanceSnapshot(ctx context.Context, capture string, job cdc.SnapshotJob) (paused bool, err error)
 }
 
 // Deps are what a source works with.

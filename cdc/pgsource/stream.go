@@ -38,10 +38,15 @@ func (st *stream) run() error {
 	if err := st.w.conn.SetReadDeadline(st.next); err != nil {
 		return err
 	}
+	pace := newPace(st.w.conn)
 	for {
+		if err := pace.wait(st.w.conn, st.next); err != nil {
+			return fault.New(fault.Retry, CodeStreamInterrupted, "read the replication stream: %w", err)
+		}
 		n, err := st.w.fill()
 		now := st.s.deps.Now()
 		if n > 0 {
+			pace.took(n, now)
 			st.heard = now
 			st.s.stats.lastWire.Store(now.UnixNano())
 			st.s.mu.Lock()

@@ -2,6 +2,7 @@ package pgsource
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -23,12 +24,23 @@ func (s *Source) prepare(ctx context.Context, adm *admin) (begin, error) {
 	if wrong := serverFaults(b.facts); len(wrong) > 0 {
 		return b, wrong[0]
 	}
-	if b.tables, err = adm.ensurePublication(ctx); err != nil {
-		return b, err
-	}
 	stored, err := s.deps.Store.LoadCapture(ctx, s.cfg.Capture)
 	if err != nil {
 		return b, fmt.Errorf("load the state of capture %q: %w", s.cfg.Capture, err)
+	}
+	if stored != nil {
+		b.accept = stored.AcceptGap
+		if s.cfg.AcceptGap != stored.GapReason { // a reason serves once
+			b.accept = cmp.Or(b.accept, s.cfg.AcceptGap)
+		}
+	}
+	if stored != nil && b.accept == "" {
+		if err := adm.stillPublished(ctx, stored.Tables); err != nil {
+			return b, err
+		}
+	}
+	if b.tables, err = adm.ensurePublication(ctx); err != nil {
+		return b, err
 	}
 	if b.slot, err = adm.slot(ctx, b.facts.version); err != nil {
 		return b, err
@@ -38,15 +50,20 @@ func (s *Source) prepare(ctx context.Context, adm *admin) (begin, error) {
 		b.state = *stored
 	}
 	switch {
-	case !b.slot.exists && stored != nil && s.cfg.AcceptGap == "":
-		return b, halt(CodeSlotMissing, s.gapHint(), "slot %q is gone although position %s was recorded: changes since then are not in the feed",
+	case !b.slot.exists && stored != nil && b.accept == "":
+		return b, halt(CodeSlotMissing, gapHint, "slot %q is gone although position %s was recorded: changes since then are not in the feed",
 			s.cfg.Slot, stored.Last)
 	case b.slot.exists && b.slot.plugin != "pgoutput":
 		return b, halt(CodeSlotPlugin, "choose another slot name", "slot %q uses the plugin %q, expected pgoutput", s.cfg.Slot, b.slot.plugin)
 	case b.slot.exists && b.slot.database != b.facts.database:
 		return b, halt(CodeSlotDatabase, "choose another slot name", "slot %q belongs to database %q, not to %q", s.cfg.Slot, b.slot.database, b.facts.database)
+	case b.slot.exists && (b.slot.walStatus == "lost" || b.slot.cause != "") && b.accept != "":
+		if _, err := adm.conn.Exec(ctx, "select pg_drop_replication_slot($1)", s.cfg.Slot); err != nil {
+			return b, classify("drop the lost slot", err)
+		}
+		b.slot.exists = false
 	case b.slot.exists && (b.slot.walStatus == "lost" || b.slot.cause != ""):
-		return b, halt(CodeSlotLost, "drop the slot, then: "+s.gapHint(), "slot %q was invalidated by the server (%s)", s.cfg.Slot,
+		return b, halt(CodeSlotLost, gapHint, "slot %q was invalidated by the server (%s)", s.cfg.Slot,
 			strings.TrimSpace(b.slot.walStatus+" "+b.slot.cause))
 	}
 	if b.slot.exists {
@@ -61,9 +78,7 @@ func (s *Source) prepare(ctx context.Context, adm *admin) (begin, error) {
 }
 
 // gapHint names the command that resolves a gap.
-func (s *Source) gapHint() string {
-	return "accept the gap and load the tables again with: nubridge capture accept-gap --reason TEXT"
-}
+const gapHint = "accept the gap and load the tables again with: nubridge accept-gap --reason TEXT"
 
 // serverFaults lists why a server or a role cannot do.
 func serverFaults(f serverFacts) []error {
@@ -86,16 +101,17 @@ func serverFaults(f serverFacts) []error {
 func (s *Source) verify(ctx context.Context, adm *admin, conn *pgconn.PgConn, b begin, sys pglogrepl.IdentifySystemResult) (begin, error) {
 	b.facts.system, b.facts.timeline = sys.SystemID, uint32(sys.Timeline)
 	st := &b.state
-	accepted := s.cfg.AcceptGap != "" && !b.fresh
+	accepted := b.accept != "" && !b.fresh
 	if b.fresh {
 		st.Epoch, st.Through = 1, b.slot.confirmed
 	} else if err := s.compare(ctx, conn, &b, accepted); err != nil {
 		return b, err
 	}
-	if accepted && (b.slot.confirmed > st.Through || st.SystemID != sys.SystemID) {
+	if accepted {
 		st.Epoch++
-		st.Through, st.GapReason = b.slot.confirmed, s.cfg.AcceptGap
-		b.fresh = true
+		st.Through, st.GapReason, st.AcceptGap = b.slot.confirmed, b.accept, ""
+		b.fresh = true // every table is loaded again
+		s.deps.Log.Warn("gap accepted", "capture", s.cfg.Capture, "reason", b.accept, "epoch", st.Epoch)
 	}
 	st.SystemID, st.Timeline, st.Slot, st.Publication = sys.SystemID, uint32(sys.Timeline), s.cfg.Slot, s.cfg.Publication
 	known := st.Tables
@@ -119,11 +135,11 @@ func (s *Source) compare(ctx context.Context, conn *pgconn.PgConn, b *begin, acc
 		return nil
 	}
 	if st.SystemID != sys.system {
-		return halt(CodeOtherSystem, "point the capture at the server it was made for; or "+s.gapHint(),
+		return halt(CodeOtherSystem, "point the capture at the server it was made for; or "+gapHint,
 			"the source's system identifier is %s, recorded was %s: this is another server", sys.system, st.SystemID)
 	}
 	if b.slot.confirmed > st.Through {
-		return halt(CodeSlotAhead, s.gapHint(), "slot %q stands at %s, ahead of the recorded position %s: changes in between are lost to the feed",
+		return halt(CodeSlotAhead, gapHint, "slot %q stands at %s, ahead of the recorded position %s: changes in between are lost to the feed",
 			s.cfg.Slot, b.slot.confirmed, st.Through)
 	}
 	if st.Timeline != sys.timeline {
@@ -168,12 +184,12 @@ func (s *Source) crossTimeline(ctx context.Context, conn *pgconn.PgConn, b *begi
 	at, ok := switchPoint(history.Content, b.state.Timeline)
 	switch {
 	case !ok:
-		return halt(CodeTimeline, s.gapHint(), "the source is on timeline %d, which does not descend from the recorded timeline %d", b.facts.timeline, b.state.Timeline)
+		return halt(CodeTimeline, gapHint, "the source is on timeline %d, which does not descend from the recorded timeline %d", b.facts.timeline, b.state.Timeline)
 	case at < highest:
-		return halt(CodeTimeline, s.gapHint(), "the source left timeline %d at %s, before the published position %s: the feed holds changes that the source no longer has",
+		return halt(CodeTimeline, gapHint, "the source left timeline %d at %s, before the published position %s: the feed holds changes that the source no longer has",
 			b.state.Timeline, at, highest)
 	case !b.slot.synced && !b.slot.failover:
-		return halt(CodeTimeline, s.gapHint(), "the source went from timeline %d to %d and slot %q was not a failover slot: changes around the switch may be missing",
+		return halt(CodeTimeline, gapHint, "the source went from timeline %d to %d and slot %q was not a failover slot: changes around the switch may be missing",
 			b.state.Timeline, b.facts.timeline, s.cfg.Slot)
 	}
 	s.deps.Log.Warn("the source failed over", "from_timeline", b.state.Timeline, "to_timeline", b.facts.timeline, "switch", at.String())

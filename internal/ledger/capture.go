@@ -42,9 +42,9 @@ func (c *Captures) LoadCapture(ctx context.Context, capture string) (*cdc.Captur
 	var timeline, epoch, lastEpoch, index int64
 	var tables []byte
 	err := c.pool.QueryRow(ctx, `
-		select system_id, timeline, slot, publication, epoch, last_epoch, last_commit::text, last_index, through::text, tables, gap_reason
+		select system_id, timeline, slot, publication, epoch, last_epoch, last_commit::text, last_index, through::text, tables, gap_reason, accept_gap
 		from captures where capture = $1`, capture).
-		Scan(&s.SystemID, &timeline, &s.Slot, &s.Publication, &epoch, &lastEpoch, &commit, &index, &through, &tables, &s.GapReason)
+		Scan(&s.SystemID, &timeline, &s.Slot, &s.Publication, &epoch, &lastEpoch, &commit, &index, &through, &tables, &s.GapReason, &s.AcceptGap)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}
@@ -72,13 +72,14 @@ func (c *Captures) SaveCapture(ctx context.Context, capture string, s cdc.Captur
 		return fmt.Errorf("save capture %q: %w", capture, err)
 	}
 	_, err = c.pool.Exec(ctx, `
-		insert into captures (capture, system_id, timeline, slot, publication, epoch, last_epoch, last_commit, last_index, through, tables, gap_reason)
-		values ($1, $2, $3, $4, $5, $6, $7, $8::text::pg_lsn, $9, $10::text::pg_lsn, $11, $12)
+		insert into captures (capture, system_id, timeline, slot, publication, epoch, last_epoch, last_commit, last_index, through, tables, gap_reason, accept_gap)
+		values ($1, $2, $3, $4, $5, $6, $7, $8::text::pg_lsn, $9, $10::text::pg_lsn, $11, $12, $13)
 		on conflict (capture) do update set system_id = excluded.system_id, timeline = excluded.timeline, slot = excluded.slot,
 		    publication = excluded.publication, epoch = excluded.epoch, last_epoch = excluded.last_epoch, last_commit = excluded.last_commit,
-		    last_index = excluded.last_index, through = excluded.through, tables = excluded.tables, gap_reason = excluded.gap_reason, started_at = now()`,
+		    last_index = excluded.last_index, through = excluded.through, tables = excluded.tables, gap_reason = excluded.gap_reason,
+		    accept_gap = excluded.accept_gap, started_at = now()`,
 		capture, s.SystemID, int64(s.Timeline), s.Slot, s.Publication, int64(s.Epoch), int64(s.Last.Epoch), s.Last.Commit.String(),
-		int64(s.Last.Index), s.Through.String(), tables, s.GapReason)
+		int64(s.Last.Index), s.Through.String(), tables, s.GapReason, s.AcceptGap)
 	if err != nil {
 		return fmt.Errorf("save capture %q: %w", capture, err)
 	}
@@ -160,17 +161,34 @@ func (c *Captures) AddSnapshot(ctx context.Context, capture string, j cdc.Snapsh
 	return nil
 }
 
-// AdvanceSnapshot stores how far a snapshot is. A pause that somebody ordered meanwhile stays.
-func (c *Captures) AdvanceSnapshot(ctx context.Context, capture string, j cdc.SnapshotJob) error {
-	_, err := c.pool.Exec(ctx, `
-		update capture_snapshots set resume = $3, relfile = $4, rows_read = $5, started_at = $6, completed_at = $7,
-		    status = case when status = 'paused' and $8 <> 'done' then status else $8 end
-		where capture = $1 and id = $2`,
-		capture, j.ID, j.Resume, int64(j.Relfile), j.Rows, orNull(j.Started), orNull(j.Completed), string(j.Status))
+// AcceptGap lets the next start of a capture go on over a gap, in a new epoch and with every table loaded again. The reason
+// is kept.
+func (c *Captures) AcceptGap(ctx context.Context, capture, reason string) error {
+	if reason == "" {
+		return errors.New("accept gap: expected a reason")
+	}
+	tag, err := c.pool.Exec(ctx, "update captures set accept_gap = $2 where capture = $1", capture, reason)
+	if err == nil && tag.RowsAffected() == 0 {
+		err = errors.New("there is no such capture")
+	}
 	if err != nil {
-		return fmt.Errorf("record snapshot of %s.%s: %w", j.Schema, j.Table, err)
+		return fmt.Errorf("accept gap of capture %q: %w", capture, err)
 	}
 	return nil
+}
+
+// AdvanceSnapshot stores how far a snapshot is and tells whether it is paused. A pause that somebody ordered meanwhile stays.
+func (c *Captures) AdvanceSnapshot(ctx context.Context, capture string, j cdc.SnapshotJob) (paused bool, err error) {
+	var status string
+	err = c.pool.QueryRow(ctx, `
+		update capture_snapshots set resume = $3, relfile = $4, rows_read = $5, started_at = $6, completed_at = $7,
+		    status = case when status = 'paused' and $8 <> 'done' then status else $8 end
+		where capture = $1 and id = $2 returning status`,
+		capture, j.ID, j.Resume, int64(j.Relfile), j.Rows, orNull(j.Started), orNull(j.Completed), string(j.Status)).Scan(&status)
+	if err != nil {
+		return false, fmt.Errorf("record snapshot of %s.%s: %w", j.Schema, j.Table, err)
+	}
+	return status == string(cdc.SnapshotPaused), nil
 }
 
 // PauseSnapshots pauses or resumes the snapshots of a capture that are not done; it gives how many.
