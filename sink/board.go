@@ -39,6 +39,8 @@ type entry struct {
 	since time.Time
 	trace string
 	rank  int
+	// came and last are when the first and the newest touch came in.
+	came, last time.Time
 	// request is the sequence number of the newest request claimed for the key, force that a person asked for it.
 	request  int64
 	force    bool
@@ -58,6 +60,8 @@ type board struct {
 	touches int
 	records int
 	busy    int
+	waiting int // in the queues
+	calm    calm
 	// work wakes the dispatcher, room the intake; one wake-up says all.
 	work, room chan struct{}
 	// stray outcomes come from the intake, of records that name no document; strays wakes the settler for them.
@@ -65,8 +69,25 @@ type board struct {
 	strays chan struct{}
 }
 
-func newBoard() *board {
+// calm says when keys that are still being changed are held back: a burst over many documents makes one call for each.
+type calm struct {
+	// above is how many keys must be pending, quiet how long a key must have been left alone, most how long it is held at most.
+	above       int
+	quiet, most time.Duration
+}
+
+// hold gives until when a key is held back, zero if it is not.
+func (b *board) hold(e *entry, now time.Time) time.Time {
+	until := e.last.Add(b.calm.quiet)
+	if b.waiting+len(b.heap) <= b.calm.above || e.rank == ledger.RankOrders || !until.After(now) || now.Sub(e.came) >= b.calm.most {
+		return time.Time{}
+	}
+	return until
+}
+
+func newBoard(c calm) *board {
 	return &board{
+		calm:    c,
 		entries: map[mapper.Key]*entry{}, tracks: map[cdc.Partition]*track{},
 		work: make(chan struct{}, 1), room: make(chan struct{}, 1), strays: make(chan struct{}, 1),
 	}
@@ -85,6 +106,7 @@ type touched struct {
 	touch  touch
 	source source
 	commit time.Time
+	came   time.Time
 	trace  string
 	rank   int
 }
@@ -103,7 +125,9 @@ func (b *board) touch(t *touched) {
 	if !t.commit.IsZero() && (e.since.IsZero() || t.commit.Before(e.since)) {
 		e.since = t.commit
 	}
-	// A new change is a new chance: it does not wait for the back-off of the old one, except for not being visible.
+	if e.last = t.came; e.came.IsZero() {
+		e.came = t.came
+	}
 	b.enqueue(e)
 }
 
@@ -136,6 +160,7 @@ func (b *board) unqueue(e *entry) {
 	for i := range b.queues {
 		if at := slices.Index(b.queues[i], e); at >= 0 {
 			b.queues[i] = slices.Delete(b.queues[i], at, at+1)
+			b.waiting--
 			e.state = idle
 			return
 		}
@@ -152,7 +177,12 @@ func (b *board) enqueue(e *entry) {
 		}
 		heap.Remove(&b.heap, e.place)
 	}
+	b.queue(e)
+}
+
+func (b *board) queue(e *entry) {
 	e.state = queued
+	b.waiting++
 	b.queues[e.rank] = append(b.queues[e.rank], e)
 }
 
@@ -167,23 +197,26 @@ func (b *board) take(now time.Time, n int) (turns []*turn, next time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for len(b.heap) > 0 && !b.heap[0].due.After(now) {
-		e := heap.Pop(&b.heap).(*entry)
-		e.state = queued
-		b.queues[e.rank] = append(b.queues[e.rank], e)
+		b.queue(heap.Pop(&b.heap).(*entry))
+	}
+	for rank := range b.queues {
+		for len(turns) < n && len(b.queues[rank]) > 0 {
+			e := b.queues[rank][0]
+			b.queues[rank][0] = nil
+			b.queues[rank] = b.queues[rank][1:]
+			b.waiting--
+			if until := b.hold(e, now); !until.IsZero() {
+				b.delay(e, until)
+				continue
+			}
+			turns = append(turns, b.begin(e))
+		}
+		if len(b.queues[rank]) == 0 {
+			b.queues[rank] = nil
+		}
 	}
 	if len(b.heap) > 0 {
 		next = b.heap[0].due
-	}
-	for rank := range b.queues {
-		q := b.queues[rank]
-		k := min(n-len(turns), len(q))
-		for _, e := range q[:k] {
-			turns = append(turns, b.begin(e))
-		}
-		clear(q[:k])
-		if b.queues[rank] = q[k:]; len(b.queues[rank]) == 0 {
-			b.queues[rank] = nil
-		}
 	}
 	return turns, next
 }
@@ -204,6 +237,7 @@ type turn struct {
 
 	object   ledger.Object
 	deadline time.Time
+	owned    time.Time
 	body     mapper.Body
 	hash     [32]byte
 	parked   []byte
@@ -216,6 +250,7 @@ func (b *board) begin(e *entry) *turn {
 		rank: e.rank, request: e.request, force: e.force, attempts: e.attempts,
 	}
 	e.touches, e.sources, e.since, e.request, e.force = nil, nil, time.Time{}, 0, false
+	e.came, e.last = time.Time{}, time.Time{}
 	e.state = busy
 	b.busy++
 	return t

@@ -42,8 +42,12 @@ type Config struct {
 	Lanes int
 	// Batch is how many keys are owned and read at once; 128 if zero.
 	Batch int
-	// InFlight bounds the keys that are owned; 256 if zero. Fewer keeps what is sent fresher.
+	// InFlight bounds the keys that are owned; 256 if zero. The loop uses fewer where deliveries are slow, so that what is sent
+	// was read within about two seconds.
 	InFlight int
+	// Quiet holds a key back that is still being changed, while more than InFlight keys are pending: until it was left alone for
+	// so long, and ten times that at most; one second if zero. Orders are never held.
+	Quiet time.Duration
 	// Window bounds the touches held in memory; 50,000 if zero. A full window stops polling. // I6, I9
 	Window int
 	// Lease is how long an object is owned; 30 seconds if zero.
@@ -77,6 +81,7 @@ func (c Config) withDefaults() Config {
 	def(&c.Lanes, 32)
 	def(&c.Batch, 128)
 	def(&c.InFlight, 256)
+	def(&c.Quiet, time.Second)
 	def(&c.Window, 50_000)
 	def(&c.Lease, 30*time.Second)
 	def(&c.CallTime, c.Lease/3)

@@ -23,7 +23,7 @@ func (l *Loop) dispatch(ctx, work context.Context) {
 		var turns []*turn
 		next := until
 		if standing.State == Running {
-			if room := l.config.InFlight - l.board.flying(); room > 0 {
+			if room := l.flight.get() - l.board.flying(); room > 0 {
 				turns, next = l.board.take(now, min(room, l.config.Batch))
 			}
 		}
@@ -128,7 +128,7 @@ func (l *Loop) own(ctx context.Context, turns []*turn) []*turn {
 	mine := make([]*turn, 0, len(owned.Objects))
 	for i := range owned.Objects {
 		t := byKey[owned.Objects[i].Key]
-		t.object, t.deadline = owned.Objects[i], owned.Deadline
+		t.object, t.deadline, t.owned = owned.Objects[i], owned.Deadline, l.Now()
 		t.parked, t.isParked = owned.Parked[t.key]
 		mine = append(mine, t)
 	}

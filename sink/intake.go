@@ -151,6 +151,7 @@ func (l *Loop) touches(r *record, rec *cdc.Record, src source, keys []mapper.Key
 	if rec.Op == cdc.OpRead && rank != ledger.RankOrders {
 		rank = ledger.RankBulk
 	}
+	now := l.Now()
 	seen := make(map[mapper.Key]struct{}, len(keys))
 	for _, key := range keys {
 		if _, twice := seen[key]; twice {
@@ -160,7 +161,7 @@ func (l *Loop) touches(r *record, rec *cdc.Record, src source, keys []mapper.Key
 		r.open++
 		l.board.touch(&touched{
 			key: key, touch: touch{record: r, repeat: r.track.repeat(r.offset, key)},
-			source: src, commit: rec.CommitTime, trace: rec.Trace, rank: rank,
+			source: src, commit: rec.CommitTime, came: now, trace: rec.Trace, rank: rank,
 		})
 	}
 }

@@ -28,6 +28,7 @@ func (l *Loop) lane(stop, work context.Context, keys <-chan *turn) {
 // deliver makes one call, or as many as the Remote needs for one object, while the lease lasts.
 func (l *Loop) deliver(ctx context.Context, t *turn) {
 	now := l.Now()
+	l.flight.adapt(now.Sub(t.owned), l.config)
 	standing, until := l.gate.standing(now)
 	switch {
 	case standing.State != Running:

@@ -463,3 +463,18 @@ func TestAllStockIsWrittenAgainWithinAPass(t *testing.T) {
 	eventually(t, "all is written again", func() bool { return w.counts(mapper.Inventory).Calls >= 12 })
 	w.rests(mapper.Inventory)
 }
+
+func TestABurstMakesOneCallPerDocumentThoughItGoesOnWhileItIsDelivered(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.start(mapper.Products, func(c *Config) { c.Quiet = 400 * time.Millisecond })
+	all := keys(200)
+	for range 10 {
+		w.write(nil, 2, all...)
+		pause(t.Context(), 20*time.Millisecond) // the burst goes on
+	}
+	w.rests(mapper.Products)
+	if c := w.counts(mapper.Products); c.Calls > int64(len(all)) {
+		t.Fatalf("got %+v, want one call for each of %d documents", c, len(all))
+	}
+}
