@@ -87,8 +87,8 @@ func (p *Poller) reread(ctx context.Context, fence int64, i *ledger.Intent) (*Or
 		next, err := p.withdraw(ctx, fence, i, o, "not_approved", "the order is "+o.Status+" at NuORDER, which is not imported")
 		return nil, next, err
 	}
-	if string(o.JSON) != i.Order {
-		p.doubtStock(ctx, i, o)
+	if before, err := ParseOrder([]byte(i.Order)); err != nil || !slices.Equal(before.Lines, o.Lines) {
+		p.doubtStock(ctx, i, o) // new, or its lines have changed
 	}
 	return o, nil, nil
 }

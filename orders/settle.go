@@ -74,11 +74,11 @@ func (p *Poller) adopt(ctx context.Context, fence int64, i *ledger.Intent, found
 			}
 		}
 		p.doubled(i, numbers[0], numbers[1])
-		return p.quarantine(ctx, fence, i, "doubled", "the OMS has "+fmt.Sprint(len(found))+" orders with reference "+i.Reference()+
+		return p.quarantine(ctx, fence, i, ledger.CodeDoubled, "the OMS has "+fmt.Sprint(len(found))+" orders with reference "+i.Reference()+
 			": "+strings.Join(numbers, ", ")+"; cancel all but one there, then adopt the one that stays")
 	}
 	if found[0].Differs {
-		return p.quarantine(ctx, fence, i, "differs", "OMS order "+found[0].Number+" carries reference "+i.Reference()+
+		return p.quarantine(ctx, fence, i, ledger.CodeDiffers, "OMS order "+found[0].Number+" carries reference "+i.Reference()+
 			" but is not this order: compare them, then adopt it or correct the reference in the OMS")
 	}
 	return p.created(ctx, fence, i, found[0].Number, how)

@@ -164,6 +164,8 @@ func (l *Intents) Prove(ctx context.Context, p Proof) (*Intent, error) {
 			return i, nil
 		case i.State.Imported():
 			return i, l.Double(ctx, i, p.OMSNumber, p.By)
+		case i.State == Quarantined && (i.Code == CodeDoubled || i.Code == CodeDiffers):
+			return i, nil // which OMS order it is, is the very question that a person was asked
 		}
 		moved, err := l.Move(ctx, i, Move{
 			To: Created, Step: "proved", Detail: "OMS order " + p.OMSNumber + " seen by " + p.By,
@@ -252,6 +254,12 @@ func (l *Intents) Absent(ctx context.Context, environment string, fence int64, l
 	}
 	return nil
 }
+
+// Codes of questions to a person which an event does not answer.
+const (
+	CodeDoubled = "doubled" // several OMS orders carry the reference
+	CodeDiffers = "differs" // the OMS order that carries it is another order
+)
 
 // Codes that keep a row from being looked at again because NuORDER shows it cancelled.
 const (

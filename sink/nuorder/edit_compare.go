@@ -30,9 +30,22 @@ func omsChanged(body, order []byte) ([]string, error) {
 			changed = append(changed, pair[0])
 		}
 	}
-	a, b := firstField(ours, "customer_po_number"), firstField(theirs, "customer_po_number")
-	if strings.TrimSpace(a) != strings.TrimSpace(b) && a != "" {
-		changed = append(changed, "customer_po_number")
+	for _, field := range []string{"customer_po_number", "notes", "discount"} {
+		if differs(ours, theirs, field) {
+			changed = append(changed, field)
+		}
+	}
+	for _, address := range []string{"billing_address", "shipping_address"} {
+		var a, b orderDoc
+		if len(ours[address]) == 0 || len(theirs[address]) == 0 || decode(ours[address], &a) != nil || decode(theirs[address], &b) != nil {
+			continue
+		}
+		for _, field := range []string{"line_1", "line_2", "city", "state", "zip", "country"} {
+			if differs(a, b, field) {
+				changed = append(changed, address)
+				break
+			}
+		}
 	}
 	same, err := sameLines(ours, theirs)
 	if err != nil {
@@ -42,6 +55,20 @@ func omsChanged(body, order []byte) ([]string, error) {
 		changed = append(changed, "line_items")
 	}
 	return changed, nil
+}
+
+// differs compares a field that both sides fill. Case and spaces are ways of writing, figures are compared by value.
+func differs(ours, theirs orderDoc, field string) bool {
+	a, b := firstField(ours, field), firstField(theirs, field)
+	if a == "" || b == "" {
+		return false
+	}
+	x, errX := decimal.NewFromString(a)
+	y, errY := decimal.NewFromString(b)
+	if errX == nil && errY == nil {
+		return !x.Equal(y)
+	}
+	return !strings.EqualFold(strings.Join(strings.Fields(a), " "), strings.Join(strings.Fields(b), " "))
 }
 
 func firstField(d orderDoc, fields ...string) string {

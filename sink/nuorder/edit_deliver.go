@@ -275,7 +275,7 @@ func (r *OrderEdits) cancel(ctx context.Context, t *turn, _ []docLine) result {
 		if err := r.log.CancelledByOMS(ctx, r.cfg.Environment, t.object.RemoteID); err != nil {
 			return done("", err)
 		}
-		_, err := r.client.SetOrderStatus(ctx, t.object.RemoteID, Cancelled)
+		err := r.setCancelled(ctx, t)
 		if IsNotFound(err) {
 			t.gone()
 			return done(ledger.Filtered, nil)
@@ -289,6 +289,24 @@ func (r *OrderEdits) cancel(ctx context.Context, t *turn, _ []docLine) result {
 	t.object.Parts[partStatus] = ledger.Part{Body: []byte(`"cancelled"`), At: t.now}
 	t.sent(t.work.Body.JSON)
 	return done(ledger.Delivered, nil)
+}
+
+// setCancelled cancels by the OMS's number. A cancel cannot be taken back, so the number is asked first whose it is; if it is not this
+// order's, the _id is used.
+func (r *OrderEdits) setCancelled(ctx context.Context, t *turn) error {
+	number := t.object.StoredKey
+	if number != "" {
+		stored, err := r.client.OrderByNumber(ctx, number)
+		if err == nil && string(stored.ID) == t.object.RemoteID {
+			_, err = r.client.SetOrderStatusByNumber(ctx, number, Cancelled)
+			return err
+		}
+		if err != nil && !IsNotFound(err) {
+			return err
+		}
+	}
+	_, err := r.client.SetOrderStatus(ctx, t.object.RemoteID, Cancelled)
+	return err
 }
 
 // cutToShipped leaves an order with exactly what has shipped; NuORDER then shows it as shipped. Nothing is taken back from the buyer.

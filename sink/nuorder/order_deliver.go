@@ -139,6 +139,10 @@ func (o *Orders) follow(ctx context.Context, t *turn, id string) (*ledger.Intent
 	if err != nil {
 		return nil, nil, err
 	}
+	if intent.State == ledger.Quarantined {
+		d, err := t.wait(mapper.Ref{Flow: mapper.OrdersIn, Key: mapper.Key(id)})
+		return nil, &d, err
+	}
 	if intent.OMSNumber != number {
 		o.logger.Error("one NuORDER order has two OMS orders: cancel one in the OMS", slog.String("order", id),
 			slog.String("first", intent.OMSNumber), slog.String("second", number))
