@@ -3,6 +3,7 @@ package pgsource
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -148,8 +149,9 @@ func (a *admin) publication(ctx context.Context) (publicationFacts, error) {
 	return p, classify("look up publication", rows.Err())
 }
 
-// ensurePublication makes the publication hold all tables, where the role may; it gives what is captured then.
-func (a *admin) ensurePublication(ctx context.Context) ([]tableFacts, error) {
+// ensurePublication makes the publication hold all tables; it gives what is captured then. Where the role may not add a table,
+// it refuses at the first start; later on the table is left out, since nothing of it was ever captured.
+func (a *admin) ensurePublication(ctx context.Context, first bool, log *slog.Logger) ([]tableFacts, error) {
 	tables, err := a.tables(ctx)
 	if err != nil {
 		return nil, err
@@ -164,9 +166,12 @@ func (a *admin) ensurePublication(ctx context.Context) ([]tableFacts, error) {
 	}
 	var missing []string
 	for i := range tables {
+		if !tables[i].selectable && a.cfg.Snapshot != SnapshotNever && first {
+			return nil, halt(CodeSelect, "let its owner run: grant select on "+tables[i].name()+" to the role of the capture",
+				"the role may not read %s.%s, which the first load needs", tables[i].Schema, tables[i].Table)
+		}
 		if !tables[i].published {
 			missing = append(missing, tables[i].name())
-			tables[i].published = true
 		}
 	}
 	name := pgx.Identifier{a.cfg.Publication}.Sanitize()
@@ -188,6 +193,10 @@ func (a *admin) ensurePublication(ctx context.Context) ([]tableFacts, error) {
 		return tables, nil
 	}
 	if _, err := a.conn.Exec(ctx, sql); err != nil {
+		if code == CodePublicationTable && !first {
+			log.Warn("new tables are left out: the role may not add them to the publication", "sql", sql)
+			return slices.DeleteFunc(tables, func(t tableFacts) bool { return !t.published }), nil
+		}
 		e := fault.New(fault.Halt, code, "publication %q cannot be made to hold the tables of the capture: %w", a.cfg.Publication, err)
 		e.Hint = "let the owner of the tables run: " + sql
 		return nil, e

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -37,6 +38,7 @@ const (
 	CodeConfig             = "capture_config"
 	CodeFailoverTooOld     = "failover_slot_unsupported"
 	CodeStreamInterrupted  = "stream_interrupted"
+	CodeTableChanged       = "table_changed_while_loaded"
 	CodeStreamSilent       = "stream_silent"
 	CodeIdentityUnsuitable = "replica_identity_lost"
 )
@@ -76,6 +78,10 @@ func classify(what string, err error) error {
 			return wrap(fault.Halt, CodeReplicationRole, "grant what the script in deploy/sql grants")
 		case "54000":
 			return wrap(fault.Halt, CodeRowTooLarge, "a row is larger than the server can send: see the runbook for oversized rows")
+		case "XX000":
+			if strings.Contains(pg.Message, "memory alloc request size") {
+				return wrap(fault.Halt, CodeRowTooLarge, "a row is larger than the server can send: see the runbook for oversized rows")
+			}
 		case "57P01", "57P02", "57P03", "57014", "53300":
 			return wrap(fault.Retry, CodeStreamInterrupted, "")
 		}

@@ -9,6 +9,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"nubridge/internal/fault"
 )
 
 // tablePlan is how a table is read.
@@ -23,14 +25,21 @@ type tablePlan struct {
 	leaves        []string // the tables that hold blocks, quoted
 	rel           *relation
 	keyAt         []int
+	shape         string // tells whether the table's columns are still those of the plan
 }
+
+// shapeOf is the query for a table's columns in short.
+const shapeOf = `coalesce((select string_agg(attnum || ' ' || atttypid || ' ' || atttypmod || ' ' || attname, ',' order by attnum)
+	from pg_attribute where attrelid = $1 and attnum > 0 and not attisdropped), '')`
 
 // planTable finds out how to read a table; nil when it is gone.
 func (a *admin) planTable(ctx context.Context, version int, schema, table string) (*tablePlan, error) {
 	p := &tablePlan{schema: schema, table: table}
 	err := a.conn.QueryRow(ctx, `
-		select c.oid, coalesce(pg_relation_filenode(c.oid), 0) from pg_class c join pg_namespace n on n.oid = c.relnamespace
-		where n.nspname = $1 and c.relname = $2`, schema, table).Scan(&p.oid, &p.relfile)
+		select c.oid, coalesce(pg_relation_filenode(c.oid), 0), coalesce((select string_agg(attnum || ' ' || atttypid || ' ' || atttypmod || ' ' || attname, ',' order by attnum)
+		       from pg_attribute where attrelid = c.oid and attnum > 0 and not attisdropped), '')
+		from pg_class c join pg_namespace n on n.oid = c.relnamespace
+		where n.nspname = $1 and c.relname = $2`, schema, table).Scan(&p.oid, &p.relfile, &p.shape)
 	if err == pgx.ErrNoRows {
 		return nil, nil
 	}
@@ -190,10 +199,14 @@ func (p *tablePlan) read(ctx context.Context, a *admin, c *chunk, cfg Config, wh
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
 	var xmin, xmax int64
 	var running []int64
+	var shape string
 	if err := tx.QueryRow(ctx, `
-		select pg_snapshot_xmin(s)::text::bigint, pg_snapshot_xmax(s)::text::bigint, array(select x::text::bigint from pg_snapshot_xip(s) x)
-		from pg_current_snapshot() s`).Scan(&xmin, &xmax, &running); err != nil {
+		select pg_snapshot_xmin(s)::text::bigint, pg_snapshot_xmax(s)::text::bigint, array(select x::text::bigint from pg_snapshot_xip(s) x), `+shapeOf+`
+		from pg_current_snapshot() s`, p.oid).Scan(&xmin, &xmax, &running, &shape); err != nil {
 		return classify("read the snapshot's transactions", err)
+	}
+	if shape != p.shape {
+		return fault.New(fault.Retry, CodeTableChanged, "%s.%s changed its columns while it was loaded: the load goes on with the new ones", p.schema, p.table)
 	}
 	c.visible = pgSnapshot{xmin: uint64(xmin), xmax: uint64(xmax)}
 	for _, x := range running {

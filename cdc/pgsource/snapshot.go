@@ -103,7 +103,7 @@ func (sn *snapshotter) discover(ctx context.Context, known []cdc.CapturedTable) 
 	if err := adm.stillPublished(ctx, known); err != nil {
 		return known, err
 	}
-	tables, err := adm.ensurePublication(ctx)
+	tables, err := adm.ensurePublication(ctx, false, sn.s.deps.Log)
 	if err != nil {
 		return known, err
 	}

@@ -178,7 +178,7 @@ func newWorldAt(t testing.TB, url string, tables ...string) *world {
 func (w *world) exec(sql ...string) {
 	w.t.Helper()
 	for _, s := range sql {
-		if _, err := w.pool.Exec(w.t.Context(), s, pgx.QueryExecModeSimpleProtocol); err != nil {
+		if _, err := w.pool.Exec(context.Background(), s, pgx.QueryExecModeSimpleProtocol); err != nil {
 			w.t.Fatalf("%s: %v", s, err)
 		}
 	}

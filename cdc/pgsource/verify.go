@@ -39,7 +39,7 @@ func (s *Source) prepare(ctx context.Context, adm *admin) (begin, error) {
 			return b, err
 		}
 	}
-	if b.tables, err = adm.ensurePublication(ctx); err != nil {
+	if b.tables, err = adm.ensurePublication(ctx, stored == nil, s.deps.Log); err != nil {
 		return b, err
 	}
 	if b.slot, err = adm.slot(ctx, b.facts.version); err != nil {
