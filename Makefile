@@ -36,4 +36,26 @@ orders-torture-unbounded: ## the same with an OMS that is later than the settle 
 bench-mapping: ## translate, read and route beside hand-written, bare and naive
 	go run ./bench/mapping
 
-.PHONY: bench-mapping orders-torture orders-torture-unbounded help build test check lint fmt demo
+bench-capture: ## capture beside Debezium, a plain loop and the server: ROWS=1000000, ARGS="-scenario drain -target floor,nubridge"
+	go build -o .bin/bench-capture ./bench/capture
+	.bin/bench-capture -rows $(or $(ROWS),1000000) $(ARGS)
+
+test-pg: ## the capture's tests on PostgreSQL 14 to 18 as the lab fetches them: MAJORS="14 18"
+	set -e; for m in $(or $(MAJORS),14 15 16 17 18); do \
+		bench/lab/postgres.sh install $$m; echo "PostgreSQL $$m"; \
+		NUBRIDGE_POSTGRES_BIN=$$(bench/lab/postgres.sh bin $$m) NUBRIDGE_TEST_POSTGRES=$$m CI=true go test -count=1 ./cdc/...; \
+	done
+
+lab-start: ## a real broker on port 9092 and PostgreSQL on 5400 plus its major: MAJOR=17
+	bench/lab/kafka.sh start
+	bench/lab/postgres.sh start $(or $(MAJOR),17)
+
+lab-stop: ## end whatever the lab runs
+	bench/lab/debezium.sh stop
+	bench/lab/postgres.sh stop
+	bench/lab/kafka.sh stop
+
+lab-status: ## what the lab runs
+	@bench/lab/kafka.sh status; bench/lab/postgres.sh status; bench/lab/debezium.sh status
+
+.PHONY: bench-capture test-pg lab-start lab-stop lab-status bench-mapping orders-torture orders-torture-unbounded help build test check lint fmt demo
