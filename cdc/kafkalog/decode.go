@@ -36,7 +36,7 @@ const (
 	maxInflated = 256 << 20
 )
 
-//nolint:gochecknoglobals // The polynomial's table is a constant that the language cannot express.
+// castagnoli is the table of the checksum's polynomial, a constant that the language cannot express.
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // wireRecord is one record as it lies in a batch. Its slices point into the batch and are not copied.

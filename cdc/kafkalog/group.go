@@ -151,7 +151,7 @@ func (g *Group) member(ctx context.Context, topics []string) error {
 	if err != nil {
 		return fmt.Errorf("kafka group %q: %w", g.cfg.ID, err)
 	}
-	defer membership.Close()
+	defer func() { _ = membership.Close() }() // it leaves the group and never fails
 	var last string
 	for {
 		generation, err := membership.Next(ctx)
@@ -175,9 +175,8 @@ func (g *Group) member(ctx context.Context, topics []string) error {
 
 // serve is one generation: it takes the assignment over, reads until the generation ends, and gives all of it back.
 func (g *Group) serve(ended context.Context, generation *kafka.Generation, resubscribe func()) {
-	ctx, cancel := context.WithCancel(context.Background()) //nolint:contextcheck // The generation's own end is the parent.
+	ctx, cancel := context.WithCancel(ended)
 	defer cancel()
-	defer context.AfterFunc(ended, cancel)()
 	parts, assigned, err := g.inspect(ctx, generation)
 	if err != nil {
 		<-ctx.Done() // Poll has been told; leaving now would only make the group assign anew and fail again

@@ -55,7 +55,7 @@ type breakingConn struct {
 func (c *breakingConn) Write(b []byte) (int, error) {
 	if c.breaking.on.Load() && rand.IntN(10) == 0 {
 		c.breaking.cuts.Add(1)
-		_ = c.Conn.Close()
+		_ = c.Close()
 		return 0, errors.New("cut by the test")
 	}
 	return c.Conn.Write(b)

@@ -100,7 +100,7 @@ func (c *deafConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if err == nil && c.on.Load() && rand.IntN(25) == 0 {
 		c.cuts.Add(1)
-		_ = c.Conn.Close()
+		_ = c.Close()
 		return 0, errors.New("cut by the test")
 	}
 	return n, err
