@@ -199,11 +199,9 @@ func (f *fileCompiler) missingFields(t *treeCompiler) {
 		if !r.required || t.has(p) {
 			continue
 		}
-		parent := strings.TrimSuffix(p, "[]")
+		parent := ""
 		if i := strings.LastIndexByte(p, '.'); i >= 0 {
 			parent = p[:i]
-		} else {
-			parent = ""
 		}
 		if parent == "" || t.has(parent) {
 			paths = append(paths, p)
@@ -288,7 +286,7 @@ func (f *fileCompiler) compileParents(root *scope) {
 // plan checks a query of the document: it can be prepared, takes one array per key column, and carries the key.
 func (f *fileCompiler) plan(name string, q query) (QueryPlan, bool) {
 	plan := QueryPlan{Name: name, SQL: q.sql}
-	info, ok := f.prepared(name, q, len(f.flowFile.key))
+	info, ok := f.prepared(name, q, len(f.key))
 	if !ok {
 		return plan, false
 	}

@@ -9,14 +9,14 @@ import (
 func (f *fileCompiler) compileRoutes() {
 	f.out.routes = map[tableName][]compiledRoute{}
 	f.out.hops = map[int]HopPlan{}
-	for i, r := range f.flowFile.routes {
+	for i, r := range f.routes {
 		cr := compiledRoute{index: i, columns: r.key}
 		if r.hop != nil {
 			cr.columns, cr.hop = r.from, true
 			f.hop(i, r)
-		} else if len(r.key) != len(f.flowFile.key) {
+		} else if len(r.key) != len(f.key) {
 			f.add(r.keyNode.Finding(Error, fmt.Sprintf("the route gives %d key columns", len(r.key)),
-				fmt.Sprintf("%d, as the document has: %s", len(f.flowFile.key), strings.Join(f.flowFile.key, ", ")), ""))
+				fmt.Sprintf("%d, as the document has: %s", len(f.key), strings.Join(f.key, ", ")), ""))
 		}
 		cr.dates = f.routeTable(i, r, cr.columns)
 		schema, table, _ := strings.Cut(r.table, ".")
@@ -34,7 +34,7 @@ func (f *fileCompiler) hop(i int, r route) {
 		return
 	}
 	p := HopPlan{QueryPlan: QueryPlan{Name: hopName(i), SQL: r.hop.sql, Params: info.Params, Columns: info.Columns}}
-	for _, k := range f.flowFile.key {
+	for _, k := range f.key {
 		at := columnIndex(info.Columns, k)
 		if at < 0 {
 			f.add(r.hop.node.Finding(Error, fmt.Sprintf("the hop does not give the key column %q", k),

@@ -13,8 +13,10 @@ func clock() time.Time { return time.Date(2026, 11, 24, 23, 59, 0, 0, time.UTC) 
 
 func env() mapper.TemplateEnv {
 	return mapper.TemplateEnv{
-		Names: map[string]mapper.Type{"qty": mapper.Int, "price": mapper.Decimal, "name": mapper.Text, "none": mapper.Text, "no_qty": mapper.Int, "on": mapper.Bool,
-			"due": mapper.Date, "tags": mapper.TextList, "order": mapper.Any, "missing": mapper.Any},
+		Names: map[string]mapper.Type{
+			"qty": mapper.Int, "price": mapper.Decimal, "name": mapper.Text, "none": mapper.Text, "no_qty": mapper.Int, "on": mapper.Bool,
+			"due": mapper.Date, "tags": mapper.TextList, "order": mapper.Any, "missing": mapper.Any,
+		},
 		Lookups: map[string]map[string]string{"country": {"US": "USA"}},
 		Clock:   clock,
 	}
@@ -41,8 +43,10 @@ func values(t testing.TB) map[string]any {
 	if err := d.Decode(&order); err != nil {
 		t.Fatal(err)
 	}
-	return map[string]any{"qty": 3, "price": json.Number("19.90"), "name": "Blue Shirt", "none": nil, "no_qty": nil, "on": true, "due": "2026-01-31",
-		"tags": []string{"a", "b"}, "order": order}
+	return map[string]any{
+		"qty": 3, "price": json.Number("19.90"), "name": "Blue Shirt", "none": nil, "no_qty": nil, "on": true, "due": "2026-01-31",
+		"tags": []string{"a", "b"}, "order": order,
+	}
 }
 
 func TestExpressionsComputeExactlyAndPassNullOn(t *testing.T) {

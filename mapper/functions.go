@@ -39,54 +39,92 @@ func Functions() []Function {
 func numberFunctions() []Function {
 	pair := []any{new(func(int, int) int), new(func(dec, dec) dec), new(func(dec, int) dec), new(func(int, dec) dec)}
 	return []Function{
-		{Name: "decimal", Signature: "decimal(text or number)", Text: "An exact decimal number.", Example: `decimal("12.50")`,
-			types: []any{new(func(string) dec), new(func(int) dec), new(func(dec) dec)}, call: callDecimal},
-		{Name: "int", Signature: "int(text or number)", Text: "A whole number; a decimal is cut towards zero.", Example: `int(qty)`,
-			types: []any{new(func(string) int), new(func(int) int), new(func(dec) int)}, call: callInt},
-		{Name: "round", Signature: "round(number, places)", Text: "The number rounded half away from zero to so many places.", Example: `round(price * 1.2, 2)`,
-			types: []any{new(func(dec, int) dec), new(func(int, int) dec)}, call: callRound},
-		{Name: "max", Signature: "max(a, b)", Text: "The larger of two numbers.", Example: `max(on_hand - allocated, 0)`, types: pair,
-			call: func(_ callContext, a []any) (any, error) { return pick(a, ">=") }},
-		{Name: "min", Signature: "min(a, b)", Text: "The smaller of two numbers.", Example: `min(qty, 9999)`, types: pair,
-			call: func(_ callContext, a []any) (any, error) { return pick(a, "<=") }},
-		{Name: "abs", Signature: "abs(number)", Text: "The number without its sign.", Example: `abs(balance)`,
-			types: []any{new(func(int) int), new(func(dec) dec)}, call: callAbs},
-		{Name: "total", Signature: "total(list)", Text: "The sum of a list of numbers, NULLs left out, as a decimal.", Example: `total(map(lines, .quantity))`,
-			types: []any{new(func([]any) dec)}, call: callTotal},
+		{
+			Name: "decimal", Signature: "decimal(text or number)", Text: "An exact decimal number.", Example: `decimal("12.50")`,
+			types: []any{new(func(string) dec), new(func(int) dec), new(func(dec) dec)}, call: callDecimal,
+		},
+		{
+			Name: "int", Signature: "int(text or number)", Text: "A whole number; a decimal is cut towards zero.", Example: `int(qty)`,
+			types: []any{new(func(string) int), new(func(int) int), new(func(dec) int)}, call: callInt,
+		},
+		{
+			Name: "round", Signature: "round(number, places)", Text: "The number rounded half away from zero to so many places.", Example: `round(price * 1.2, 2)`,
+			types: []any{new(func(dec, int) dec), new(func(int, int) dec)}, call: callRound,
+		},
+		{
+			Name: "max", Signature: "max(a, b)", Text: "The larger of two numbers.", Example: `max(on_hand - allocated, 0)`, types: pair,
+			call: func(_ callContext, a []any) (any, error) { return pick(a, ">=") },
+		},
+		{
+			Name: "min", Signature: "min(a, b)", Text: "The smaller of two numbers.", Example: `min(qty, 9999)`, types: pair,
+			call: func(_ callContext, a []any) (any, error) { return pick(a, "<=") },
+		},
+		{
+			Name: "abs", Signature: "abs(number)", Text: "The number without its sign.", Example: `abs(balance)`,
+			types: []any{new(func(int) int), new(func(dec) dec)}, call: callAbs,
+		},
+		{
+			Name: "total", Signature: "total(list)", Text: "The sum of a list of numbers, NULLs left out, as a decimal.", Example: `total(map(lines, .quantity))`,
+			types: []any{new(func([]any) dec)}, call: callTotal,
+		},
 	}
 }
 
 func textFunctions() []Function {
 	return []Function{
-		{Name: "text", Signature: "text(value)", Text: "The value as text.", Example: `text(order_no)`,
-			types: []any{new(func(any) string)}, call: func(_ callContext, a []any) (any, error) { return textOf(a[0]) }},
-		{Name: "concat", Signature: "concat(value, ...)", Text: "All values as one text, NULL as nothing.", Example: `concat(description_1, " ", description_2)`,
-			types: []any{new(func(...any) string)}, nulls: true, call: callConcat},
-		{Name: "coalesce", Signature: "coalesce(value, ...)", Text: "The first value that is neither NULL nor an empty text.", Example: `coalesce(line_1, bill_line_1)`,
-			types: []any{new(func(...string) string), new(func(...int) int), new(func(...dec) dec), new(func(...any) any)}, nulls: true, call: callCoalesce},
-		{Name: "date", Signature: "date(date, format)", Text: "A date in another form. The format is written with YYYY, YY, MM, DD, M, D, hh, mm, ss.", Example: `date(due_date, "MM/DD/YYYY")`,
-			types: []any{new(func(string, string) string)}, call: callDate},
-		{Name: "today", Signature: "today()", Text: "The present day as YYYY-MM-DD, by the clock of the caller.", Example: `max_date(due_date, today())`,
-			types: []any{new(func() string)}, call: callToday, check: checkToday},
-		{Name: "max_date", Signature: "max_date(a, b)", Text: "The later of two dates or timestamps in ISO form.", Example: `max_date(due_date, today())`,
-			types: []any{new(func(string, string) string)}, call: func(_ callContext, a []any) (any, error) { return pick(a, ">=") }},
-		{Name: "min_date", Signature: "min_date(a, b)", Text: "The earlier of two dates or timestamps in ISO form.", Example: `min_date(ship_end, "2030-12-31")`,
-			types: []any{new(func(string, string) string)}, call: func(_ callContext, a []any) (any, error) { return pick(a, "<=") }},
-		{Name: "lookup", Signature: `lookup("table", value [, default])`, Text: "The value's entry in a look-up table; without an entry the default, or NULL.", Example: `lookup("country", country, country)`,
-			types: []any{new(func(string, any) string), new(func(string, any, string) string)}, call: callLookup, check: checkLookup, nulls: true},
-		{Name: "taken", Signature: "taken(upc [, warehouse])", Text: "Inventory: what approved NuORDER orders have taken of a size, anywhere or in one warehouse by its NuORDER code, and OMS has not imported yet. A line without a warehouse counts for the warehouse `default`.",
-			Example: `max(on_hand - allocated - taken(upc), 0)`, types: []any{new(func(string) int), new(func(string, string) int)}, nulls: true, call: callTaken, check: checkTaken},
-		{Name: "title", Signature: "title(text)", Text: "Each word with a capital first letter.", Example: `title(color_description)`,
-			types: []any{new(func(string) string)}, call: callTitle},
-		{Name: "pad", Signature: "pad(value, length, with)", Text: "The value as text, filled up on the left.", Example: `pad(warehouse_no, 3, "0")`,
-			types: []any{new(func(any, int, string) string)}, call: callPad},
+		{
+			Name: "text", Signature: "text(value)", Text: "The value as text.", Example: `text(order_no)`,
+			types: []any{new(func(any) string)}, call: func(_ callContext, a []any) (any, error) { return textOf(a[0]) },
+		},
+		{
+			Name: "concat", Signature: "concat(value, ...)", Text: "All values as one text, NULL as nothing.", Example: `concat(description_1, " ", description_2)`,
+			types: []any{new(func(...any) string)}, nulls: true, call: callConcat,
+		},
+		{
+			Name: "coalesce", Signature: "coalesce(value, ...)", Text: "The first value that is neither NULL nor an empty text.", Example: `coalesce(line_1, bill_line_1)`,
+			types: []any{new(func(...string) string), new(func(...int) int), new(func(...dec) dec), new(func(...any) any)}, nulls: true, call: callCoalesce,
+		},
+		{
+			Name: "date", Signature: "date(date, format)", Text: "A date in another form. The format is written with YYYY, YY, MM, DD, M, D, hh, mm, ss.", Example: `date(due_date, "MM/DD/YYYY")`,
+			types: []any{new(func(string, string) string)}, call: callDate,
+		},
+		{
+			Name: "today", Signature: "today()", Text: "The present day as YYYY-MM-DD, by the clock of the caller.", Example: `max_date(due_date, today())`,
+			types: []any{new(func() string)}, call: callToday, check: checkToday,
+		},
+		{
+			Name: "max_date", Signature: "max_date(a, b)", Text: "The later of two dates or timestamps in ISO form.", Example: `max_date(due_date, today())`,
+			types: []any{new(func(string, string) string)}, call: func(_ callContext, a []any) (any, error) { return pick(a, ">=") },
+		},
+		{
+			Name: "min_date", Signature: "min_date(a, b)", Text: "The earlier of two dates or timestamps in ISO form.", Example: `min_date(ship_end, "2030-12-31")`,
+			types: []any{new(func(string, string) string)}, call: func(_ callContext, a []any) (any, error) { return pick(a, "<=") },
+		},
+		{
+			Name: "lookup", Signature: `lookup("table", value [, default])`, Text: "The value's entry in a look-up table; without an entry the default, or NULL.", Example: `lookup("country", country, country)`,
+			types: []any{new(func(string, any) string), new(func(string, any, string) string)}, call: callLookup, check: checkLookup, nulls: true,
+		},
+		{
+			Name: "taken", Signature: "taken(upc [, warehouse])", Text: "Inventory: what approved NuORDER orders have taken of a size, anywhere or in one warehouse by its NuORDER code, and OMS has not imported yet. A line without a warehouse counts for the warehouse `default`.",
+			Example: `max(on_hand - allocated - taken(upc), 0)`, types: []any{new(func(string) int), new(func(string, string) int)}, nulls: true, call: callTaken, check: checkTaken,
+		},
+		{
+			Name: "title", Signature: "title(text)", Text: "Each word with a capital first letter.", Example: `title(color_description)`,
+			types: []any{new(func(string) string)}, call: callTitle,
+		},
+		{
+			Name: "pad", Signature: "pad(value, length, with)", Text: "The value as text, filled up on the left.", Example: `pad(warehouse_no, 3, "0")`,
+			types: []any{new(func(any, int, string) string)}, call: callPad,
+		},
 	}
 }
 
 // keptBuiltins are the functions of expr that the mapping language keeps.
 func keptBuiltins() []string {
-	return []string{"all", "none", "any", "one", "filter", "map", "find", "findLast", "count", "sum", "reduce", "len", "trim", "trimPrefix", "trimSuffix",
-		"upper", "lower", "split", "replace", "repeat", "join", "indexOf", "lastIndexOf", "hasPrefix", "hasSuffix", "first", "last", "reverse", "uniq", "keys", "values"}
+	return []string{
+		"all", "none", "any", "one", "filter", "map", "find", "findLast", "count", "sum", "reduce", "len", "trim", "trimPrefix", "trimSuffix",
+		"upper", "lower", "split", "replace", "repeat", "join", "indexOf", "lastIndexOf", "hasPrefix", "hasSuffix", "first", "last", "reverse", "uniq", "keys", "values",
+	}
 }
 
 func findFunction(name string) *Function {
@@ -124,9 +162,7 @@ func functionOptions(_ *compiler) []expr.Option {
 			if op == "/" {
 				types = append(types, new(func(int, int) dec))
 			}
-			for _, t := range []any{new(func(dec, float64) dec), new(func(float64, dec) dec), new(func(int, float64) dec), new(func(float64, int) dec)} {
-				types = append(types, t)
-			}
+			types = append(types, new(func(dec, float64) dec), new(func(float64, dec) dec), new(func(int, float64) dec), new(func(float64, int) dec))
 		} else {
 			types = []any{new(func(dec, dec) bool), new(func(dec, int) bool), new(func(int, dec) bool), new(func(dec, float64) bool), new(func(float64, dec) bool)}
 		}

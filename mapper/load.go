@@ -135,8 +135,10 @@ func (l *loader) overlays(environment string, trees map[string]*Node) {
 	}
 	for _, e := range entries {
 		if trees[e.Name()] == nil && !e.IsDir() {
-			l.add(Finding{File: path.Join("overlays", environment, e.Name()), Message: "the overlay lies over no file of the folder",
-				Expected: "the name of a file at the top of the folder", Suggestion: suggest(e.Name(), known)})
+			l.add(Finding{
+				File: path.Join("overlays", environment, e.Name()), Message: "the overlay lies over no file of the folder",
+				Expected: "the name of a file at the top of the folder", Suggestion: suggest(e.Name(), known),
+			})
 		}
 	}
 }

@@ -305,8 +305,10 @@ func TestCheckFindsEveryMistakeWithPlaceExpectationAndSuggestion(t *testing.T) {
 		"query that the database refuses": {text: orders, schema: func(s *mapper.Schema) {
 			s.Queries[mapper.QueryID{File: "orders.yaml", Name: "lines"}] = mapper.QueryInfo{Error: `column "product" does not exist`, Position: 18}
 		}, want: []string{"orders.yaml:7:29", `column "product" does not exist`}},
-		"publication lacks the table": {text: orders, schema: func(s *mapper.Schema) { s.Publication = "Bridge" },
-			want: []string{`publication "Bridge" does not hold shop.lines`, `alter publication "Bridge" add table shop.lines`}},
+		"publication lacks the table": {
+			text: orders, schema: func(s *mapper.Schema) { s.Publication = "Bridge" },
+			want: []string{`publication "Bridge" does not hold shop.lines`, `alter publication "Bridge" add table shop.lines`},
+		},
 		"delete without the key": {text: orders, schema: func(s *mapper.Schema) {
 			x := s.Tables["shop.lines"]
 			x.Identity = []string{"line"}

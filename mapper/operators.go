@@ -169,7 +169,7 @@ func integerArithmetic(op string, a, b int) (any, error) {
 	return a % b, nil
 }
 
-// kindName names the kind of a value without showing it. // I11
+// kindName names the kind of a value without showing it, because of I11.
 func kindName(v any) string {
 	switch v.(type) {
 	case nil:

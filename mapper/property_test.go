@@ -160,8 +160,10 @@ func FuzzLoad(f *testing.F) {
 
 // FuzzExpression compiles and computes foreign expressions: no panic, and what is computed renders as JSON.
 func FuzzExpression(f *testing.F) {
-	for _, s := range []string{`qty + 1`, `sum(order.lines, .q)`, `let x = 1; x`, `map(1..3, # / 0)`, `name[1:99]`, `order?.lines?.[0]`, `1..99999999`, `{"a": [1]}["a"][0]`, `split(name, "")`,
-		`repeat(name, 999999999)`, `pad("", 999, "x")`, `-order`, `reduce(1..9, #acc + #)`, `order.lines | first()`} {
+	for _, s := range []string{
+		`qty + 1`, `sum(order.lines, .q)`, `let x = 1; x`, `map(1..3, # / 0)`, `name[1:99]`, `order?.lines?.[0]`, `1..99999999`, `{"a": [1]}["a"][0]`, `split(name, "")`,
+		`repeat(name, 999999999)`, `pad("", 999, "x")`, `-order`, `reduce(1..9, #acc + #)`, `order.lines | first()`,
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, expression string) {

@@ -62,8 +62,10 @@ func (r *compiledRoute) side(flow Flow, c *cdc.Change, row cdc.Row, must bool, t
 			if !must {
 				return nil
 			}
-			return &RouteError{Table: c.Schema + "." + c.Table, Column: col,
-				Hint: "give the table a replica identity that carries the column; nubridge check prints the statement"}
+			return &RouteError{
+				Table: c.Schema + "." + c.Table, Column: col,
+				Hint: "give the table a replica identity that carries the column; nubridge check prints the statement",
+			}
 		}
 	}
 	if r.hop {

@@ -18,9 +18,8 @@ type rule struct {
 	// allowed are the values that the portal accepts; any if nil.
 	allowed map[string]bool
 	// note says in words what list demands.
-	note   string
-	list   func(c *evalContext, json []byte)
-	object func(c *evalContext, json []byte)
+	note string
+	list func(c *evalContext, json []byte)
 }
 
 // rulesOf gives the remote's rules for the bodies of a file, by path; [] is any element, .* any key.

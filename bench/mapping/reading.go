@@ -177,8 +177,10 @@ func naiveProduct(ctx context.Context, conn *pgx.Conn, key string) error {
 	}
 	r := root[0]
 	active := r["status"] == "Active" && r["color_status"] == "Active"
-	_, err = json.Marshal(map[string]any{"brand_id": fmt.Sprint(r["style_color_id"]), "style_number": r["item_number"], "season": r["season_code"],
+	_, err = json.Marshal(map[string]any{
+		"brand_id": fmt.Sprint(r["style_color_id"]), "style_number": r["item_number"], "season": r["season_code"],
 		"color": r["color_description"], "color_code": r["color_code"], "name": r["item_number"], "description": fmt.Sprint(r["description_1"], " ", r["description_2"]),
-		"category": r["style_group"], "department": r["department_code"], "active": active, "archived": !active, "sizes": sizes, "pricing": pricing})
+		"category": r["style_group"], "department": r["department_code"], "active": active, "archived": !active, "sizes": sizes, "pricing": pricing,
+	})
 	return err
 }

@@ -131,7 +131,7 @@ func TestDraftOfAForeignSchemaPassesTheCheckWithMarks(t *testing.T) {
 	if marks == 0 {
 		t.Error("nothing is marked, although there is no season")
 	}
-	_, err = documents.Inspect(t.Context(), pool, []string{"varient"})
+	_, err = documents.Inspect(t.Context(), pool, []string{"variants"})
 	if err == nil || !strings.Contains(err.Error(), `did you mean "variant"?`) {
 		t.Errorf("a misspelt table: got %v", err)
 	}

@@ -72,11 +72,15 @@ func readFault(what string, err error) error {
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch {
 		case strings.HasPrefix(pg.Code, "42"):
-			return &fault.Error{Kind: fault.Halt, Code: "mapping_database_mismatch", Hint: "run nubridge check: the tables changed under the mapping",
-				Err: fmt.Errorf("read documents: %s: SQLSTATE %s", what, pg.Code)}
+			return &fault.Error{
+				Kind: fault.Halt, Code: "mapping_database_mismatch", Hint: "run nubridge check: the tables changed under the mapping",
+				Err: fmt.Errorf("read documents: %s: SQLSTATE %s", what, pg.Code),
+			}
 		case strings.HasPrefix(pg.Code, "22"):
-			return &fault.Error{Kind: fault.Reject, Code: "document_query_failed", Hint: "a query of the mapping cannot take a value; run nubridge mapping try for the key",
-				Err: fmt.Errorf("read documents: %s: SQLSTATE %s", what, pg.Code)}
+			return &fault.Error{
+				Kind: fault.Reject, Code: "document_query_failed", Hint: "a query of the mapping cannot take a value; run nubridge mapping try for the key",
+				Err: fmt.Errorf("read documents: %s: SQLSTATE %s", what, pg.Code),
+			}
 		}
 		return &fault.Error{Kind: fault.Retry, Code: "oms_database", Err: fmt.Errorf("read documents: %s: SQLSTATE %s", what, pg.Code)}
 	}
@@ -304,8 +308,10 @@ func (s *session) prepare(ctx context.Context, q mapper.QueryPlan) (string, erro
 		same = desc.Fields[i].Name == q.Columns[i].Name && desc.Fields[i].DataTypeOID == q.Columns[i].OID
 	}
 	if !same {
-		return "", &fault.Error{Kind: fault.Halt, Code: "mapping_database_mismatch", Hint: "the columns of a query changed; run nubridge check, then nubridge reload",
-			Err: fmt.Errorf("read documents: query %s gives other columns than when the mapping was loaded", q.Name)}
+		return "", &fault.Error{
+			Kind: fault.Halt, Code: "mapping_database_mismatch", Hint: "the columns of a query changed; run nubridge check, then nubridge reload",
+			Err: fmt.Errorf("read documents: query %s gives other columns than when the mapping was loaded", q.Name),
+		}
 	}
 	return name, nil
 }

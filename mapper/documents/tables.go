@@ -3,6 +3,7 @@ package documents
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 
@@ -53,7 +54,7 @@ func (d *describer) roots(ctx context.Context, names []string) ([]string, error)
 		err := d.conn.QueryRow(ctx, `select coalesce((select rn.nspname || '.' || r.relname from pg_catalog.pg_class r join pg_catalog.pg_namespace rn on rn.oid = r.relnamespace
 			where c.relispartition and r.oid = pg_catalog.pg_partition_root(c.oid)), n.nspname || '.' || c.relname)
 			from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace where n.nspname = $1 and c.relname = $2`, schema, table).Scan(&root)
-		if err == pgx.ErrNoRows {
+		if errors.Is(err, pgx.ErrNoRows) {
 			continue
 		}
 		if err != nil {

@@ -181,9 +181,13 @@ func (f *flowDraft) customer() {
 		y.line(3, "type: "+scalar(f.addressType(kind)))
 	}
 	for _, w := range []wish{
-		{"display_name", words("displayname storenumber name code"), false, true}, {"line_1", addressWords(1), true, true}, {"line_2", addressWords(2), false, true},
-		{"city", words("city town"), false, true}, {"state", words("state province region"), false, true},
-		{"zip", words("zip zipcode postcode postalcode"), false, true}, {"country", words("country countrycode"), true, true},
+		{"display_name", words("displayname storenumber name code"), false, true},
+		{"line_1", addressWords(1), true, true},
+		{"line_2", addressWords(2), false, true},
+		{"city", words("city town"), false, true},
+		{"state", words("state province region"), false, true},
+		{"zip", words("zip zipcode postcode postalcode"), false, true},
+		{"country", words("country countrycode"), true, true},
 	} {
 		f.wish(3, w, p.fields)
 	}

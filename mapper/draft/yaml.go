@@ -8,6 +8,7 @@ import (
 // yaml writes the draft, two blanks for each depth.
 type yaml struct{ b strings.Builder }
 
+// String gives what was written.
 func (y *yaml) String() string { return y.b.String() }
 
 func (y *yaml) comment(s string) { y.b.WriteString("# " + s + "\n") }
