@@ -92,7 +92,7 @@ func parse(args []string) (settings, error) {
 	f.IntVar(&s.peerRuns, "peer-runs", 0, "runs of everything else; 2 at full size, 1 below")
 	f.IntVar(&s.partitions, "partitions", 3, "partitions of each topic")
 	f.StringVar(&scenarios, "scenario", "drain,tx1,steady,snapshot,big", "what to measure")
-	f.StringVar(&targets, "target", "floor,nubridge,debezium-tuned,debezium,baseline", "whom to measure")
+	f.StringVar(&targets, "target", "", "whom to measure; floor,nubridge,debezium-tuned,baseline by default, and debezium as it comes at full size")
 	f.BoolVar(&s.kills, "kills", true, "kill nubridge at the worst moments and count repeats")
 	f.BoolVar(&s.keep, "keep", false, "leave the lab's servers running")
 	f.DurationVar(&s.limit, "limit", 15*time.Minute, "limit of one run")
@@ -101,6 +101,12 @@ func parse(args []string) (settings, error) {
 	f.StringVar(&s.profile, "profile", "", "command that is started with the pid of nubridge added, such as a profiler")
 	if err := f.Parse(args); err != nil {
 		return s, err
+	}
+	if targets == "" {
+		targets = "floor,nubridge,debezium-tuned,baseline"
+		if s.full() {
+			targets += ",debezium"
+		}
 	}
 	s.scenarios, s.targets = strings.Split(scenarios, ","), strings.Split(targets, ",")
 	s.defaults()
