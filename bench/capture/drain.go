@@ -137,6 +137,7 @@ func (b *bench) drainOnce(ctx context.Context, scenario string, f *feed) error {
 	b.startProfile(f, t)
 	failed := p.await(ctx, t, standstill)
 	used := readMachine(b.s.cache).since(machine)
+	p.settle(ctx, 400*time.Millisecond) // a fence's markers count as records: the last ones may still be on their way
 	r := sample{Target: f.target, Scenario: scenario, Rows: f.rows, Usage: usageOf(t.usage(), used)}
 	if failed == nil {
 		r.rates(p, f)
