@@ -100,10 +100,7 @@ func (p *Publisher) relocate(meta topicMeta, name string, missing map[string]tim
 	}
 	delete(missing, name)
 	if meta.id != topic.id || len(meta.parts) != len(topic.parts) {
-		p.killLocked(&fault.Error{
-			Kind: fault.Halt, Code: codeTopicChanged, Hint: "take a snapshot of the table, then accept the gap",
-			Err: fmt.Errorf("topic %q was made anew, or its partitions changed from %d to %d", name, len(topic.parts), len(meta.parts)),
-		})
+		p.killLocked(topicChanged(name, len(topic.parts), len(meta.parts)))
 		return
 	}
 	for _, m := range meta.parts {
@@ -116,6 +113,13 @@ func (p *Publisher) relocate(meta topicMeta, name string, missing map[string]tim
 			o.stale, o.leader = false, m.leader
 			p.offer(o)
 		}
+	}
+}
+
+func topicChanged(name string, before, now int) error {
+	return &fault.Error{
+		Kind: fault.Halt, Code: codeTopicChanged, Hint: "take a snapshot of the table, then accept the gap",
+		Err: fmt.Errorf("topic %q was made anew, or its partitions changed from %d to %d", name, before, now),
 	}
 }
 

@@ -2,6 +2,7 @@ package kafkalog
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 
 	"nubridge/cdc"
@@ -11,7 +12,9 @@ import (
 type Running struct {
 	cdc.Publisher
 	// Last is what each partition held when the publisher took over.
-	Last   map[cdc.Partition]Last
+	Last map[cdc.Partition]Last
+	// Topics are the topics as they were found, for the next process to compare with (PublisherConfig.Known).
+	Topics []TopicInfo
 	cancel context.CancelFunc
 	done   chan struct{}
 	err    error
@@ -31,7 +34,17 @@ func Open(ctx context.Context, client *Client, cfg PublisherConfig, topics []str
 	if err != nil {
 		return nil, err
 	}
-	return start(ctx, publisher, publisher.Run, last), nil
+	return finish(ctx, client, topics, start(ctx, publisher, publisher.Run, last))
+}
+
+// finish adds what the topics are now.
+func finish(ctx context.Context, client *Client, topics []string, r *Running) (*Running, error) {
+	infos, err := client.DescribeTopics(ctx, append([]string{}, topics...))
+	if err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	r.Topics = infos
+	return r, nil
 }
 
 func openPlain(ctx context.Context, client *Client, cfg PublisherConfig, topics []string, log *slog.Logger) (*Running, error) {
@@ -43,7 +56,7 @@ func openPlain(ctx context.Context, client *Client, cfg PublisherConfig, topics 
 	if err != nil {
 		return nil, err
 	}
-	return start(ctx, publisher, publisher.Run, last), nil
+	return finish(ctx, client, topics, start(ctx, publisher, publisher.Run, last))
 }
 
 func start(ctx context.Context, publisher cdc.Publisher, run func(context.Context) error, last map[cdc.Partition]Last) *Running {
@@ -54,6 +67,14 @@ func start(ctx context.Context, publisher cdc.Publisher, run func(context.Contex
 		r.err = run(running)
 	}()
 	return r
+}
+
+// Stats gives the counts so far; a plain publisher keeps none.
+func (r *Running) Stats() PublisherStats {
+	if p, ok := r.Publisher.(*Publisher); ok {
+		return p.Stats()
+	}
+	return PublisherStats{}
 }
 
 // Close stops the publisher, waits until it has called back for every batch, and returns why it ended, if not by Close.

@@ -53,8 +53,11 @@ func NewPlainPublisher(client *Client, cfg PublisherConfig, log *slog.Logger) (*
 // that do not exist yet are left out. It retries passing failures until ctx ends. Call it once, before Run and Publish.
 func (p *PlainPublisher) Prepare(ctx context.Context, topics []string) (map[cdc.Partition]Last, error) {
 	last, err := persist(ctx, p.log, func() (map[cdc.Partition]Last, error) {
-		_, partitions, err := p.client.existing(ctx, topics)
+		metas, partitions, err := p.client.existing(ctx, topics)
 		if err != nil {
+			return nil, err
+		}
+		if err := unchanged(p.cfg.Known, metas); err != nil {
 			return nil, err
 		}
 		return p.client.LastPositions(ctx, partitions)

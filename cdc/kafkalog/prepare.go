@@ -49,6 +49,9 @@ func (p *Publisher) prepareOnce(ctx context.Context, topics []string) (map[cdc.P
 	if err != nil {
 		return nil, err
 	}
+	if err := unchanged(p.cfg.Known, metas); err != nil {
+		return nil, err
+	}
 	identity, err := p.client.initProducer(ctx, p.cfg.Fence)
 	if err != nil {
 		return nil, err
@@ -74,6 +77,21 @@ func (p *Publisher) prepareOnce(ctx context.Context, topics []string) (map[cdc.P
 		p.install(meta)
 	}
 	return last, nil
+}
+
+// unchanged compares topics with how an earlier process found them. Topics that this one does not write are no matter. // I8
+func unchanged(known []TopicInfo, metas []topicMeta) error {
+	now := map[string]topicMeta{}
+	for _, meta := range metas {
+		now[meta.name] = meta
+	}
+	for _, before := range known {
+		meta, ok := now[before.Name]
+		if ok && (meta.id != before.ID || len(meta.parts) != before.Partitions) {
+			return topicChanged(before.Name, before.Partitions, len(meta.parts))
+		}
+	}
+	return nil
 }
 
 // existing gives those of the topics that exist, and their partitions.

@@ -28,6 +28,9 @@ type PublisherConfig struct {
 	Create *Topic
 	// TopicWait is how long a topic may be unknown, default 30 s.
 	TopicWait time.Duration
+	// Known are the topics as an earlier process found them (Running.Topics). One that was made anew since, or has
+	// another number of partitions is a halt with the code topic_changed. Nil knows none. // I8
+	Known []TopicInfo
 	// Fence names the capture. With it, an older process of the same name is shut out of every partition before the first
 	// record is published; it needs the right to write to the transactional id of that name. Empty does not fence.
 	Fence string

@@ -215,6 +215,26 @@ func TestTooLargeBatchesAreSplitAndRecordsCutDown(t *testing.T) {
 	}
 }
 
+func TestHugeRecordsPassWhereTheTopicAllowsThem(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Config{Settings: map[string]string{"message.max.bytes": "100000000"}})
+	w.topic(t, "a", 1)
+	for _, codec := range []string{"none", "lz4"} {
+		p := open(t, w.client, kafkalog.PublisherConfig{Compression: codec}, "a")
+		from := 0
+		if codec == "lz4" {
+			from = 30
+		}
+		sent := events("a", from, 30, 10)
+		for _, i := range []int{3, 4, 20} {
+			sent[i].Value = fmt.Appendf(nil, `{"after":{"id":1,"note":%q}}`, bytes.Repeat([]byte{byte(i)}, 4<<20))
+		}
+		allAcked(t, pump(t, p, sent, 10))
+		all := contents(t, w.client, from+30, "a")
+		checkRecords(t, sent, all[from:])
+	}
+}
+
 func TestRecordThatCannotBeCutDownHalts(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sandbox.Config{Settings: map[string]string{"message.max.bytes": "2000"}})
@@ -248,6 +268,27 @@ func TestTopicMadeAnewHaltsThePublisher(t *testing.T) {
 	if err := <-acked; err == nil {
 		t.Log("the new topic took the records before the change was seen")
 	} else if code := fault.CodeOf(err); code != "topic_changed" && code != "sequence_broken" {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func TestTopicMadeAnewBetweenTwoProcessesHaltsTheSecond(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Config{})
+	w.topic(t, "a", 2)
+	first := open(t, w.client, kafkalog.PublisherConfig{}, "a", "absent")
+	if len(first.Topics) != 1 || first.Topics[0].Partitions != 2 {
+		t.Fatalf("got %+v", first.Topics)
+	}
+	open(t, w.client, kafkalog.PublisherConfig{Known: first.Topics}, "a")
+	if err := w.broker.Cluster().DeleteTopic("a"); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.broker.Cluster().CreateTopic("a", 2, nil); err != nil {
+		t.Fatal(err)
+	}
+	_, err := kafkalog.Open(soon(t), w.client, kafkalog.PublisherConfig{Known: first.Topics}, []string{"a"}, quiet())
+	if fault.CodeOf(err) != "topic_changed" || fault.KindOf(err) != fault.Halt {
 		t.Fatalf("got %v", err)
 	}
 }
