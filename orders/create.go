@@ -98,13 +98,12 @@ func (p *Poller) born(ctx context.Context, i *ledger.Intent, o *Order) (bool, er
 	if strings.HasPrefix(o.ExternalID, BornID(i.Environment, "")) {
 		return true, nil
 	}
-	born, err := p.Intents.BornInOMS(ctx, i.Environment, o.ID)
+	born, unanswered, err := p.Intents.BornInOMS(ctx, i.Environment, o.ID, o.Number)
 	if err != nil || born {
 		return born, err
 	}
 	// The answer of a create under this number may still be on its way: the order creation flow finds out, then this goes on.
-	unanswered, err := p.Intents.BornByNumber(ctx, i.Environment, o.Number)
-	if err == nil && unanswered {
+	if unanswered {
 		err = fault.New(fault.Retry, "maybe_oms_born", "order number %q belongs to an order which the bridge is creating", o.Number)
 	}
 	return false, err

@@ -60,27 +60,16 @@ func (l *Intents) EndCreation(ctx context.Context, environment, key, externalID,
 	return nil
 }
 
-// BornInOMS tells whether the NuORDER order is one that the bridge itself created there.
-func (l *Intents) BornInOMS(ctx context.Context, environment, nuorderID string) (bool, error) {
-	var born bool
-	err := l.pool.QueryRow(ctx, `select exists (select from order_creations where environment = $1 and nuorder_id = $2)`,
-		environment, nuorderID).Scan(&born)
+// BornInOMS tells whether the NuORDER order is one that the bridge itself created there, and whether a create under its number is
+// unanswered: then it may be the one.
+func (l *Intents) BornInOMS(ctx context.Context, environment, nuorderID, number string) (born, unanswered bool, err error) {
+	err = l.pool.QueryRow(ctx, `select exists (select from order_creations where environment = $1 and nuorder_id = $2),
+		exists (select from order_creations where environment = $1 and number = $3 and number <> '' and nuorder_id = '')`,
+		environment, nuorderID, number).Scan(&born, &unanswered)
 	if err != nil {
-		return false, intentErr("ask whether an order was born in the OMS", err)
+		return false, false, intentErr("ask whether an order was born in the OMS", err)
 	}
-	return born, nil
-}
-
-// BornByNumber tells whether a create under this number is unanswered: an order that shows it may be the one.
-func (l *Intents) BornByNumber(ctx context.Context, environment, number string) (bool, error) {
-	var born bool
-	err := l.pool.QueryRow(ctx, `select exists (select from order_creations where environment = $1 and number = $2
-			and number <> '' and nuorder_id = '')`,
-		environment, number).Scan(&born)
-	if err != nil {
-		return false, intentErr("ask whether a number was born in the OMS", err)
-	}
-	return born, nil
+	return born, unanswered, nil
 }
 
 // WarehouseNames gives the codes of NuORDER's warehouses by _id, as the delivered products have taught them.

@@ -2,6 +2,8 @@ package oms
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"nubridge/mapper"
 )
@@ -31,10 +33,27 @@ func (c *compiler) expression(n *mapper.Node, names []string) expression {
 	if e == nil {
 		return func(map[string]any) (any, error) { return nil, fmt.Errorf("the expression does not compile") }
 	}
+	used := c.used(n, names)
 	return func(names map[string]any) (out any, err error) {
 		defer recovered(&err)
-		return e.Eval(names)
+		// Every value that is handed over is copied, and an order is large: only those that the expression names.
+		few := make(map[string]any, len(used))
+		for _, name := range used {
+			few[name] = names[name]
+		}
+		return e.Eval(few)
 	}
+}
+
+// used gives the names that an expression may use: those whose letters are in it.
+func (c *compiler) used(n *mapper.Node, names []string) []string {
+	var out []string
+	for _, name := range slices.Concat(names, c.defined) {
+		if strings.Contains(n.Text, name) {
+			out = append(out, name)
+		}
+	}
+	return out
 }
 
 // recovered makes an error of a panic: what the far end sends is hostile, and a function that does not expect its shape must not end

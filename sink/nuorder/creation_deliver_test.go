@@ -26,7 +26,7 @@ func TestOMSBornOrderIsCreatedOnceAndThenEdited(t *testing.T) {
 	if got := w.units(d.Object.RemoteID); got != "S2 M4" {
 		t.Error(got)
 	}
-	if born, err := w.intents.BornInOMS(t.Context(), "test", d.Object.RemoteID); err != nil || !born {
+	if born, _, err := w.intents.BornInOMS(t.Context(), "test", d.Object.RemoteID, "600001"); err != nil || !born {
 		t.Errorf("the poller would take it for a buyer's: %v %v", born, err)
 	}
 }
