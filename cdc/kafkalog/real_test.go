@@ -80,8 +80,8 @@ func TestRealLostAnswersMakeNeitherDuplicateNorHole(t *testing.T) {
 	}
 	t.Cleanup(client.Close)
 	topic := realTopic(t, client, 3, nil)
-	p := open(t, client, kafkalog.PublisherConfig{BatchBytes: 8 << 10, BufferBytes: 64 << 10}, topic)
-	sent := events(topic, 0, 20000, 100)
+	p := open(t, client, kafkalog.PublisherConfig{BatchBytes: 8 << 10, BufferBytes: 32 << 10}, topic)
+	sent := events(topic, 0, 40000, 100)
 	on.Store(true)
 	allAcked(t, pump(t, p, sent, 50))
 	on.Store(false)
@@ -98,7 +98,7 @@ type deafConn struct {
 
 func (c *deafConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
-	if err == nil && c.on.Load() && rand.IntN(25) == 0 {
+	if err == nil && c.on.Load() && rand.IntN(6) == 0 {
 		c.cuts.Add(1)
 		_ = c.Close()
 		return 0, errors.New("cut by the test")
