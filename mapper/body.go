@@ -47,11 +47,25 @@ func (m *Mapping) Body(flow Flow, key Key, d *Document) (Body, error) {
 	c.buf = make([]byte, 0, 1024)
 	x.body.encode(c, root)
 	b.Violations = c.violations
+	if len(b.Violations) > 0 && x.inactive(c, root) {
+		// What is no longer sold may well be incomplete: it is archived from what was sent last.
+		b.Filtered, b.Violations, b.Parents = true, nil, nil
+		return b, nil
+	}
 	if b.Facts["cancelled"] == "true" {
 		b.Violations = nil // a cancel carries no body that the remote could refuse
 	}
 	b.JSON = c.buf
 	return b, nil
+}
+
+// inactive tells whether the active rule is there and does not hold.
+func (x *compiledFile) inactive(c *evalContext, root *frame) bool {
+	if x.active == nil {
+		return false
+	}
+	ok, err := x.active.eval(c, root)
+	return err == nil && ok != true
 }
 
 // text evaluates an expression to text; NULL and failures give the empty text, failures a violation too.

@@ -23,12 +23,12 @@ type compiledFile struct {
 	hops   map[int]HopPlan
 	tables []string
 
-	id, filter *expression
-	facts      []compiledFact
-	parents    []compiledParent
-	body       *tree
-	today      func() string
-	taken      *takenCache
+	id, filter, active *expression
+	facts              []compiledFact
+	parents            []compiledParent
+	body               *tree
+	today              func() string
+	taken              *takenCache
 }
 
 type tableName struct{ schema, table string }
@@ -170,6 +170,7 @@ func (f *fileCompiler) expressions() {
 	if f.active != nil {
 		if e := f.compileBool(f.active, root, "active"); e != nil {
 			f.compiler.define["active"] = e
+			f.out.active = e
 		}
 	}
 	for _, d := range f.flowFile.define {

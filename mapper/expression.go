@@ -111,9 +111,6 @@ func (c *compiler) env(s *scope) types.Map {
 	for i, x := range chain {
 		if x.columns != nil {
 			row := rowType(x.columns)
-			for k, v := range row {
-				env[k] = v
-			}
 			if x.root {
 				env["root"] = row
 			}
@@ -121,12 +118,15 @@ func (c *compiler) env(s *scope) types.Map {
 			if i > 0 && chain[i-1].columns != nil {
 				env["outer"] = rowType(chain[i-1].columns)
 			}
+			if x.group {
+				env["group"] = types.Array(row)
+			}
+			for k, v := range row { // a column that has one of these names hides it
+				env[k] = v
+			}
 		}
 		for k, v := range x.names {
 			env[k] = v
-		}
-		if x.group {
-			env["group"] = types.Array(rowType(x.columns))
 		}
 	}
 	return env
