@@ -100,9 +100,29 @@ func (l *loader) tree(name, environment string) *Node {
 		return base
 	}
 	if o := l.parse(over); o != nil {
+		l.removals(base, o)
 		return merge(base, o)
 	}
 	return base
+}
+
+// removals reports what an overlay takes away although it is not there: most likely a misspelt name.
+func (l *loader) removals(base, over *Node) {
+	if base == nil || base.Kind != Map || over.Kind != Map {
+		return
+	}
+	var known []string
+	for _, k := range base.Keys {
+		known = append(known, k.Text)
+	}
+	for i, k := range over.Keys {
+		v, b := over.Values[i], base.Get(k.Text)
+		if v.IsNull && b == nil {
+			l.add(k.Finding(Error, fmt.Sprintf("the overlay takes away %q, which is not there", k.Text), "an entry of the file below, or a value", suggest(k.Text, known)))
+			continue
+		}
+		l.removals(b, v)
+	}
 }
 
 func (l *loader) parse(name string) *Node {

@@ -349,7 +349,11 @@ func TestOverlayChangesAnyLeafAndNothingElse(t *testing.T) {
 	if diff := cmp.Diff(want, string(b.JSON)); diff != "" {
 		t.Error(diff)
 	}
-	_, findings := load(orderSchema(), "orders.yaml", orders, "overlays/test/order.yaml", "fields: {}")
+	_, findings := load(orderSchema(), "orders.yaml", orders, "overlays/test/orders.yaml", "fields: {retailr: ~}")
+	if !strings.Contains(findings.String(), `did you mean "retailer"?`) {
+		t.Errorf("an overlay that takes away what is not there: got %s", findings)
+	}
+	_, findings = load(orderSchema(), "orders.yaml", orders, "overlays/test/order.yaml", "fields: {}")
 	if !strings.Contains(findings.String(), `did you mean "orders.yaml"?`) {
 		t.Errorf("an overlay over nothing: got %s", findings)
 	}
