@@ -90,6 +90,7 @@ func TestReplicaIsReadOnlyWhenItHasReplayedTheCommit(t *testing.T) {
 	if err := primary.Launch(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	pool.Reset() // its connections ended with the shutdown
 	makeStandby(t, filepath.Join(base, "standby"), primary.Address())
 	standby := pgtest.Server(t, postgres.Config{Data: filepath.Join(base, "standby")})
 	replica := pgtest.PoolOf(t, standby.URL("replicated"))
