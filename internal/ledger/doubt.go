@@ -35,9 +35,11 @@ func RankOf(flow mapper.Flow) int {
 }
 
 const doubtSQL = `
-with marked as (
-    update objects set doubt = case when $4 = any(doubt) then doubt else doubt || $4::text end, doubt_seq = doubt_seq + 1
-    where environment = $1 and kind = $3 and key = any($5)
+with l as (
+    select key from objects where environment = $1 and kind = $3 and key = any($5) order by key for update
+), marked as (
+    update objects o set doubt = case when $4 = any(doubt) then doubt else doubt || $4::text end, doubt_seq = doubt_seq + 1
+    from l where (o.environment, o.kind, o.key) = ($1, $3, l.key)
 ), asked as (
     insert into requests as r (environment, flow, key, reason, rank)
     select $1, $2, key, $6, $7 from unnest($5::text[]) as k(key) order by key
