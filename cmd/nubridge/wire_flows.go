@@ -51,7 +51,9 @@ func (e *environment) newFlow(name mapper.Flow, mode sink.Mode, remote sink.Remo
 	for _, table := range e.mapping.Load().Tables(name) {
 		topics = append(topics, b.cfg.Capture.TopicPrefix+"."+table)
 	}
-	group, err := kafkalog.NewGroup(b.kafka, kafkalog.GroupConfig{ID: "nubridge." + e.name + "." + string(name), Topics: topics}, log)
+	group, err := kafkalog.NewGroup(b.kafka, kafkalog.GroupConfig{
+		ID: "nubridge." + e.name + "." + string(name), Topics: topics, SessionTimeout: b.cfg.Kafka.SessionTimeout,
+	}, log)
 	if err != nil {
 		return nil, err
 	}

@@ -74,6 +74,9 @@ type Kafka struct {
 	Replication int `yaml:"replication"`
 	// Compression of batches: none, gzip, snappy, lz4 or zstd; lz4 by default.
 	Compression string `yaml:"compression"`
+	// SessionTimeout is after how long a killed or frozen instance loses its partitions to others; 10s by default. Brokers
+	// bound it (group.min.session.timeout.ms, 6s by default).
+	SessionTimeout time.Duration `yaml:"session_timeout"`
 	// Idempotence may be switched off for brokers that refuse it; on by default.
 	Idempotence *bool `yaml:"idempotence"`
 	TLS         TLS   `yaml:"tls"`

@@ -99,6 +99,7 @@ func TestEachMistakeIsNamed(t *testing.T) {
 		{"wrong mode", "orders_in: test", "orders_in: maybe", "expected one of off, test, on"},
 		{"no since", "since: 2026-01-01", "since: last year", "expected the first order date"},
 		{"both forms of a secret", "token: ${TOKEN}", "token: ${TOKEN}\n      token_file: token_secret", "both given"},
+		{"short session", "  brokers:", "  session_timeout: 10ms\n  brokers:", "kafka.session_timeout is 10ms; expected at least 1s"},
 		{"no mapping", "    mapping: mapping\n", "", "mapping is missing"},
 		{"wrong type", "brokers: [127.0.0.1:9092]", "brokers: 1", "^"},
 		{"no YAML", "oms:", "oms: [", "^"},

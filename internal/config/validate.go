@@ -31,6 +31,7 @@ func (c *Config) defaults() {
 	setDefault(&c.Kafka.Partitions, 6)
 	setDefault(&c.Kafka.Replication, 1)
 	setDefault(&c.Kafka.Compression, "lz4")
+	setDefault(&c.Kafka.SessionTimeout, 10*time.Second)
 	if c.Kafka.Idempotence == nil {
 		c.Kafka.Idempotence = new(true)
 	}
@@ -117,6 +118,9 @@ func (c *Config) validate() []string {
 	}
 	f.oneOf("capture.snapshot", c.Capture.Snapshot, "initial", "never")
 	f.oneOf("kafka.compression", c.Kafka.Compression, "none", "gzip", "snappy", "lz4", "zstd")
+	if c.Kafka.SessionTimeout < time.Second {
+		f.add("kafka.session_timeout is %v; expected at least 1s", c.Kafka.SessionTimeout)
+	}
 	f.oneOf("kafka.sasl.mechanism", c.Kafka.SASL.Mechanism, "", "plain", "scram-sha-256", "scram-sha-512")
 	f.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	f.oneOf("log.format", c.Log.Format, "text", "json")
