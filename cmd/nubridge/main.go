@@ -17,18 +17,20 @@ import (
 
 // commands is the command line; each field is one subcommand in a file of its own.
 type commands struct {
-	Run     runCmd     `cmd:"" help:"Capture, deliver and import, as the configuration says."`
-	Check   checkCmd   `cmd:"" help:"Check configuration, servers, rights and mapping; change nothing."`
-	Status  statusCmd  `cmd:"" help:"Show how everything stands, one word of verdict first."`
-	Parked  parkedCmd  `cmd:"" help:"List, show, retry or give up keys that a person must look at."`
-	Orders  ordersCmd  `cmd:"" help:"Poll, list, show and decide about NuORDER's orders."`
-	Replay  replayCmd  `cmd:"" help:"Look at documents again, by time, offset or key; shows its plan before --apply."`
-	Pause   pauseCmd   `cmd:"" help:"Pause a flow; nothing is lost."`
-	Resume  resumeCmd  `cmd:"" help:"Let a paused flow go on."`
-	Demo    demoCmd    `cmd:"" help:"Run the whole bridge between a local OMS and a local NuORDER, with no configuration."`
-	Sandbox sandboxCmd `cmd:"" help:"Run parts of the local world alone."`
-	Migrate migrateCmd `cmd:"" help:"Make or upgrade the bridge's own tables."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Run       runCmd       `cmd:"" help:"Capture, deliver and import, as the configuration says."`
+	Check     checkCmd     `cmd:"" help:"Check configuration, servers, rights and mapping; change nothing."`
+	Status    statusCmd    `cmd:"" help:"Show how everything stands, one word of verdict first."`
+	Parked    parkedCmd    `cmd:"" help:"List, show, retry or give up keys that a person must look at."`
+	Orders    ordersCmd    `cmd:"" help:"Poll, list, show and decide about NuORDER's orders."`
+	Replay    replayCmd    `cmd:"" help:"Look at documents again, by time, offset or key; shows its plan before --apply."`
+	Pause     pauseCmd     `cmd:"" help:"Pause a flow; nothing is lost."`
+	Resume    resumeCmd    `cmd:"" help:"Let a paused flow go on."`
+	Snapshot  snapshotCmd  `cmd:"" help:"Load tables again; start, pause, resume, show."`
+	AcceptGap acceptGapCmd `cmd:"" help:"Go on behind a gap that stopped capture or a flow, with a reason that is kept."`
+	Demo      demoCmd      `cmd:"" help:"Run the whole bridge between a local OMS and a local NuORDER, with no configuration."`
+	Sandbox   sandboxCmd   `cmd:"" help:"Run parts of the local world alone."`
+	Migrate   migrateCmd   `cmd:"" help:"Make or upgrade the bridge's own tables."`
+	Version   versionCmd   `cmd:"" help:"Print the version."`
 }
 
 // std is where a command reads and writes.

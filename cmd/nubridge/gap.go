@@ -1,0 +1,222 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"nubridge/cdc"
+	"nubridge/cdc/kafkalog"
+	"nubridge/cdc/pgsource"
+	"nubridge/internal/ledger"
+	"nubridge/internal/telemetry"
+)
+
+type acceptGapCmd struct {
+	configured
+	JSON        bool   `help:"Print JSON."`
+	Flow        string `help:"Accept what a flow's group has skipped, instead of what capture has lost." placeholder:"FLOW"`
+	Environment string `short:"e" help:"The flow's environment; needed where there are several." placeholder:"NAME"`
+	Reason      string `help:"Why; it is kept." required:"" placeholder:"TEXT"`
+	Yes         bool   `help:"Do it; without, only show the gap."`
+}
+
+// Example implements exampled.
+func (acceptGapCmd) Example() string {
+	return `nubridge accept-gap --reason "slot dropped during the migration" --yes` + "\n" +
+		`nubridge accept-gap --flow products --environment production --reason "topic was made anew" --yes`
+}
+
+// Run shows the discontinuity that stopped capture or a flow, and with --yes goes on behind it. Capture goes on at its next start.
+func (c acceptGapCmd) Run(ctx context.Context, s std) error {
+	if strings.TrimSpace(c.Reason) == "" {
+		return usageError{errors.New("expected --reason, which is kept")}
+	}
+	if c.Flow != "" {
+		return c.flow(ctx, s)
+	}
+	cfg, err := c.load()
+	if err != nil {
+		return err
+	}
+	if cfg.Capture.Off {
+		return usageError{errors.New("capture is off in this configuration; expected the one of the instance that captures")}
+	}
+	tables, err := capturedTables(cfg)
+	if err != nil {
+		return err
+	}
+	store, err := openLedger(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	config := captureConfig(cfg, tables)
+	captures := ledger.NewCaptures(store.Pool())
+	deps := pgsource.Deps{Store: captures, Log: telemetry.NewLogger(s.err, cfg.Log.Format, slog.LevelWarn.String())}
+	gap, err := pgsource.Gap(ctx, config, deps)
+	if err != nil {
+		return err
+	}
+	out := gapReport{Capture: cfg.Capture.Name, Snapshot: cfg.Capture.Snapshot}
+	if gap != nil {
+		out.Gap = gap.Error()
+	}
+	if gap != nil && c.Yes {
+		err := store.Record(ctx, ledger.Action{Who: whoami(), What: "capture.accept_gap", Reason: c.Reason})
+		if err == nil {
+			err = captures.AcceptGap(ctx, cfg.Capture.Name, c.Reason)
+		}
+		if err == nil {
+			err = pgsource.DropLost(ctx, config)
+		}
+		if err != nil {
+			return err
+		}
+		out.Accepted = true
+	}
+	return out.print(s, c.JSON)
+}
+
+// gapReport is a gap of the capture and what became of it.
+type gapReport struct {
+	Capture  string `json:"capture"`
+	Gap      string `json:"gap,omitempty"`
+	Accepted bool   `json:"accepted"`
+	Snapshot string `json:"snapshot"`
+}
+
+func (g gapReport) print(s std, asJSON bool) error {
+	if asJSON {
+		return printJSON(s.out, g)
+	}
+	switch {
+	case g.Gap == "":
+		fmt.Fprintf(s.out, "capture %s has no gap\n", g.Capture)
+		return nil
+	case !g.Accepted:
+		fmt.Fprintf(s.out, "capture %s: %s\nadd --yes to go on behind it\n", g.Capture, g.Gap)
+		return nil
+	}
+	fmt.Fprintf(s.out, "capture %s: the gap is accepted\n", g.Capture)
+	text := "start nubridge run: it begins a new epoch and loads the tables again, and what was deleted meanwhile is found by: nubridge replay FLOW --all"
+	if g.Snapshot == string(pgsource.SnapshotNever) {
+		text = "capture.snapshot is never: what changed in the gap is found by: nubridge snapshot start, and nubridge replay FLOW --all"
+	}
+	_, err := fmt.Fprintln(s.out, text)
+	return err
+}
+
+// flowGap is one partition whose group and ledger do not meet.
+type flowGap struct {
+	Topic     string `json:"topic"`
+	Partition int    `json:"partition"`
+	Group     int64  `json:"group_offset"`
+	Settled   int64  `json:"settled_offset"`
+	Start     int64  `json:"log_start"`
+	End       int64  `json:"log_end"`
+	Next      int64  `json:"reads_on_at"`
+	Missed    int64  `json:"records_missed"`
+}
+
+// flow accepts what lies between a group's offsets and the ledger's checkpoints.
+func (c acceptGapCmd) flow(ctx context.Context, s std) error {
+	flow, err := sinkFlow(c.Flow)
+	if err != nil {
+		return err
+	}
+	o, err := oneEnvironment{configured: c.configured, Environment: c.Environment}.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer o.close()
+	client, err := newKafka(o.cfg)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	if err := ping(ctx, client.Ping); err != nil {
+		return err
+	}
+	topics, err := o.store.Topics(ctx, o.name, flow)
+	if err != nil {
+		return err
+	}
+	offsets, err := client.GroupOffsets(ctx, groupID(o.name, flow), topics)
+	if err != nil {
+		return err
+	}
+	gaps, next := []flowGap{}, map[cdc.Partition]int64{}
+	for p, at := range offsets {
+		checkpoint, known, err := o.store.Look(ctx, o.name, flow, p)
+		if err != nil {
+			return err
+		}
+		if g, is := gapAt(p, at, checkpoint, known); is {
+			gaps, next[p] = append(gaps, g), g.Next
+		}
+	}
+	if c.Yes && len(gaps) > 0 {
+		if err := client.ResetGroup(ctx, groupID(o.name, flow), next); err != nil {
+			return err
+		}
+		err := o.store.Record(ctx, ledger.Action{Who: whoami(), What: "flow.accept_gap", Environment: o.name, Flow: string(flow), Reason: c.Reason})
+		if err == nil {
+			err = o.store.Skip(ctx, o.name, flow, next)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return c.printFlow(s, o.name+" "+string(flow), gaps)
+}
+
+// gapAt finds where a flow would read on in a partition whose group and checkpoint do not meet, as the flow's own check does.
+func gapAt(p cdc.Partition, at kafkalog.GroupOffset, c ledger.Checkpoint, known bool) (flowGap, bool) {
+	if !known {
+		return flowGap{}, false
+	}
+	g := flowGap{Topic: p.Topic, Partition: p.ID, Group: at.Committed, Settled: c.Next, Start: at.Start, End: at.End}
+	switch {
+	case at.End < c.Next: // the topic was made anew or cut: read it from its start
+		g.Next = at.Start
+	case at.Committed >= 0 && at.Committed < at.Start: // expired unread
+		g.Next = at.Start
+	case at.Committed < 0 && c.Next > at.Start: // the group's offset expired; the ledger knows where it was
+		g.Next = c.Next
+	case at.Committed < 0 && at.Start > c.Next && c.Next > 0:
+		g.Next = at.Start
+	case at.Committed > c.Next:
+		g.Next = at.Committed
+	default:
+		return g, false
+	}
+	if g.Next > c.Next {
+		g.Missed = g.Next - c.Next
+	}
+	return g, true
+}
+
+func (c acceptGapCmd) printFlow(s std, name string, gaps []flowGap) error {
+	if c.JSON {
+		return printJSON(s.out, map[string]any{"flow": name, "accepted": c.Yes && len(gaps) > 0, "gaps": gaps})
+	}
+	if len(gaps) == 0 {
+		_, err := fmt.Fprintf(s.out, "%s has no gap\n", name)
+		return err
+	}
+	missed := int64(0)
+	for _, g := range gaps {
+		missed += g.Missed
+		fmt.Fprintf(s.out, "%s:%d: the group is at %d, the ledger has settled up to %d, the log holds %d to %d: reads on at %d\n",
+			g.Topic, g.Partition, g.Group, g.Settled, g.Start, g.End, g.Next)
+	}
+	text := "add --yes to go on there"
+	if c.Yes {
+		text = "accepted; start nubridge run, then find what was missed by: nubridge replay " + c.Flow + " --all"
+	}
+	_, err := fmt.Fprintf(s.out, "%s: %d records were missed; %s\n", name, missed, text)
+	return err
+}
