@@ -72,6 +72,8 @@ type link struct {
 type graph struct {
 	tables []*Table
 	links  map[*Table][]link
+	// guessed are the links that no foreign key declares.
+	guessed []string
 }
 
 func newGraph(tables []*Table) *graph {
@@ -87,7 +89,45 @@ func newGraph(tables []*Table) *graph {
 			}
 		}
 	}
+	g.guess()
 	return g
+}
+
+// guess links tables that no foreign key ties together where one has the other's whole primary key, by the names and types of its
+// columns. Many an OMS declares no foreign keys.
+func (g *graph) guess() {
+	for i, t := range g.tables {
+		for j, to := range g.tables {
+			if i == j || len(to.Key) == 0 || g.linked(t, to) || sameSet(t.Key, to.Key) && i < j {
+				continue
+			}
+			if len(to.Key) == 1 && generic(to.Key[0]) || !hasKey(t, to) {
+				continue
+			}
+			g.links[t] = append(g.links[t], link{to: to, here: to.Key, there: to.Key, up: true})
+			g.links[to] = append(g.links[to], link{to: t, here: to.Key, there: to.Key})
+			g.guessed = append(g.guessed, t.full()+" to "+to.full())
+		}
+	}
+}
+
+func (g *graph) linked(a, b *Table) bool {
+	return slices.ContainsFunc(g.links[a], func(l link) bool { return l.to == b })
+}
+
+func hasKey(t, to *Table) bool {
+	for _, k := range to.Key {
+		c := t.column(k)
+		if c == nil || c.Database != to.column(k).Database {
+			return false
+		}
+	}
+	return true
+}
+
+// generic tells whether a column's name says nothing of what it names.
+func generic(name string) bool {
+	return slices.Contains([]string{"id", "no", "nr", "code", "number", "key"}, plain(name))
 }
 
 // path gives the shortest path from one table to another, nil if there is none.

@@ -82,6 +82,9 @@ func (f *flowDraft) document(tables []*Table) *Table {
 
 func (f *flowDraft) write(tables []*Table) error {
 	f.doc = f.document(tables)
+	for _, x := range f.graph.guessed {
+		f.note("no foreign key leads from %s; it was guessed by the names of the columns", x)
+	}
 	if len(f.doc.Key) == 0 {
 		return fmt.Errorf("draft %s: table %s has no primary key, so its rows cannot be documents", f.flow, f.doc.full())
 	}

@@ -121,7 +121,7 @@ func (g *graph) joinUp(t *Table, alias string, s *selector, from []string, done 
 func keyNames(d *Table) []string {
 	out := slices.Clone(d.Key)
 	for i, k := range out {
-		if slices.Contains([]string{"id", "no", "nr", "code", "number", "key"}, plain(k)) {
+		if generic(k) {
 			out[i] = strings.ToLower(d.Name) + "_" + strings.ToLower(k)
 		}
 	}
