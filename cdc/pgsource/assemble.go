@@ -43,6 +43,7 @@ type transaction struct {
 	commitTime int64 // microseconds since the Unix epoch
 	index      uint64
 	trace      string
+	changed    bool // it has changes of rows
 	origin     string
 	originLSN  cdc.LSN
 	// mid is the constant middle of the envelope's source within the transaction.
@@ -193,7 +194,7 @@ func (a *assembler) commit(end cdc.LSN) {
 	}
 	a.tx.open = false
 	a.lastCommit = end
-	a.snapshots.committed(a.tx.xid, end)
+	a.snapshots.committed(a.tx.xid, a.tx.changed, end)
 	a.cur.Through = end
 	a.cur.Last = a.last
 }
@@ -254,6 +255,7 @@ func (a *assembler) add(rel *relation, op cdc.Op, before, after, key []cell, key
 		return err
 	}
 	b := a.cur
+	a.tx.changed = true
 	s := span{key: len(b.arena)}
 	dst := rel.appendKey(b.arena, key)
 	s.value = len(dst)

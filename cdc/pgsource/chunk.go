@@ -65,12 +65,14 @@ type snapshotStream struct {
 	ending  []*chunk // emitted in the transaction that is under way
 }
 
-// committed takes note of a transaction that the stream has delivered.
-func (ss *snapshotStream) committed(xid uint64, end cdc.LSN) {
-	if len(ss.recent) >= maxRecent {
-		ss.recent = append(ss.recent[:0], ss.recent[maxRecent/2:]...)
+// committed takes note of a transaction that the stream has delivered, if it changed rows.
+func (ss *snapshotStream) committed(xid uint64, changed bool, end cdc.LSN) {
+	if changed {
+		if len(ss.recent) >= maxRecent {
+			ss.recent = append(ss.recent[:0], ss.recent[maxRecent/2:]...)
+		}
+		ss.recent = append(ss.recent, xid)
 	}
-	ss.recent = append(ss.recent, xid)
 	for _, c := range ss.ending {
 		c.end = end
 		close(c.settled)

@@ -38,6 +38,7 @@ func chunkOver(t *testing.T, visible pgSnapshot) (*assembler, *chunk) {
 	}
 	a.snapshots.chunks["c"] = c
 	a.begin(100, 0, 10)
+	a.tx.changed = true
 	a.commit(110)
 	a.begin(200, 0, 11)
 	if err := a.onMessage(markOf("low")); err != nil {

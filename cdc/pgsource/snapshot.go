@@ -165,13 +165,21 @@ func (sn *snapshotter) advance(ctx context.Context, job cdc.SnapshotJob) (paused
 	return paused, nil
 }
 
-// maxWaiting is how many chunks of a table may wait for their place in the stream or for their acknowledgement. // I6
-const maxWaiting = 3
+// maxWaiting is how many chunks of a table may be in memory, waiting for their place in the stream. // I6
+const maxWaiting = 2
+
+// published is a chunk that is in the feed and not yet known to be acknowledged.
+type published struct {
+	resume []string
+	rows   int64
+	end    cdc.LSN
+}
 
 // chunks reads the table from job.Resume and records each chunk once it is acknowledged. It tells whether it came to the end
 // or was paused.
 func (sn *snapshotter) chunks(ctx context.Context, adm *admin, plan *tablePlan, job *cdc.SnapshotJob) (whole bool, err error) {
 	var waiting []*chunk
+	var out []published
 	defer func() {
 		for _, w := range waiting {
 			sn.forget(w)
@@ -192,8 +200,10 @@ func (sn *snapshotter) chunks(ctx context.Context, adm *admin, plan *tablePlan, 
 			}
 		}
 		c := waiting[0]
-		if err := sn.await(ctx, c); err != nil {
-			return false, err
+		select {
+		case <-c.settled:
+		case <-ctx.Done():
+			return false, ctx.Err()
 		}
 		if c.again {
 			// The read missed a commit that the log had before it. Read again from here; what was read after it is void too.
@@ -205,31 +215,41 @@ func (sn *snapshotter) chunks(ctx context.Context, adm *admin, plan *tablePlan, 
 			continue
 		}
 		waiting = waiting[1:]
-		job.Resume = c.resume
-		job.Rows += int64(len(c.rows))
+		out = append(out, published{c.resume, int64(len(c.rows)), c.end})
 		c.arena, c.rows = nil, nil
-		paused, err := sn.advance(ctx, *job)
-		if err != nil || paused {
+		var paused bool
+		if out, paused, err = sn.record(ctx, job, out); err != nil || paused {
 			return false, err
 		}
 	}
-	return true, nil
+	return true, sn.recordAll(ctx, job, out)
 }
 
-// await blocks until a chunk is in the feed and acknowledged, or must be read again.
-func (sn *snapshotter) await(ctx context.Context, c *chunk) error {
-	select {
-	case <-c.settled:
-	case <-ctx.Done():
-		return ctx.Err()
+// record stores the progress of the chunks that are acknowledged, if there are any, and gives the others.
+func (sn *snapshotter) record(ctx context.Context, job *cdc.SnapshotJob, out []published) (left []published, paused bool, err error) {
+	confirmed := cdc.LSN(sn.s.confirmed.Load())
+	n := 0
+	for ; n < len(out) && out[n].end <= confirmed; n++ {
+		job.Resume = out[n].resume
+		job.Rows += out[n].rows
 	}
-	if c.again {
-		return nil
+	if n == 0 {
+		return out, false, nil
 	}
-	for cdc.LSN(sn.s.confirmed.Load()) < c.end {
+	paused, err = sn.advance(ctx, *job)
+	return append(out[:0], out[n:]...), paused, err
+}
+
+// recordAll waits until every chunk is acknowledged.
+func (sn *snapshotter) recordAll(ctx context.Context, job *cdc.SnapshotJob, out []published) error {
+	for len(out) > 0 {
+		rose := sn.s.onConfirm.next()
+		var err error
+		if out, _, err = sn.record(ctx, job, out); err != nil || len(out) == 0 {
+			return err
+		}
 		select {
-		case <-sn.s.onConfirm:
-			signal(sn.s.onConfirm) // other tables wait for it too
+		case <-rose:
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -56,7 +56,7 @@ type Source struct {
 	freed chan struct{} // a batch was taken
 
 	confirmed atomic.Uint64
-	onConfirm chan struct{} // the confirmed position rose
+	onConfirm broadcast // the confirmed position rose
 
 	done chan struct{}
 	err  error // set before done is closed
@@ -79,7 +79,7 @@ func New(cfg Config, deps Deps) (*Source, error) {
 	}
 	return &Source{
 		cfg: cfg, deps: deps, ready: make(chan struct{}, 1), freed: make(chan struct{}, 1),
-		onConfirm: make(chan struct{}, 1), done: make(chan struct{}),
+		onConfirm: broadcast{ch: make(chan struct{})}, done: make(chan struct{}),
 	}, nil
 }
 
@@ -171,7 +171,7 @@ func (s *Source) Confirm(through cdc.LSN) {
 			return
 		}
 		if s.confirmed.CompareAndSwap(old, uint64(through)) {
-			signal(s.onConfirm)
+			s.onConfirm.fire()
 			return
 		}
 	}
@@ -202,4 +202,24 @@ func signal(c chan struct{}) {
 	case c <- struct{}{}:
 	default:
 	}
+}
+
+// broadcast wakes everybody who waits.
+type broadcast struct {
+	mu sync.Mutex
+	ch chan struct{}
+}
+
+// next gives a channel that is closed by the next fire.
+func (b *broadcast) next() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.ch
+}
+
+func (b *broadcast) fire() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	close(b.ch)
+	b.ch = make(chan struct{})
 }
