@@ -153,12 +153,12 @@ func (r *result) tell(w *world) bool {
 	held := r.lost == 0 && r.notProcessed == 0 && r.omsOrders+r.waiting == w.placed && r.renumbered+r.quarantined >= w.placed
 	if w.unbounded {
 		held = held && r.found == r.doubled
-		fmt.Printf("orders-torture unbounded approved=%d oms_orders=%d lost=%d doubled=%d found=%d renumbered=%d quarantined=%d kills=%d seconds=%d seed=%d\n",
-			w.placed, r.omsOrders, r.lost, r.doubled, r.found, r.renumbered, r.quarantined, r.kills, r.seconds, w.seed)
+		fmt.Printf("orders-torture unbounded approved=%d oms_orders=%d lost=%d doubled=%d found=%d renumbered=%d quarantined=%d kills=%d seed=%d\n",
+			w.placed, r.omsOrders, r.lost, r.doubled, r.found, r.renumbered, r.quarantined, r.kills, w.seed)
 		return held
 	}
 	held = held && r.doubled == 0
-	fmt.Printf("orders-torture approved=%d oms_orders=%d lost=%d doubled=%d renumbered=%d quarantined=%d kills=%d seconds=%d seed=%d\n",
-		w.placed, r.omsOrders, r.lost, r.doubled, r.renumbered, r.quarantined, r.kills, r.seconds, w.seed)
+	fmt.Printf("orders-torture approved=%d oms_orders=%d lost=%d doubled=%d renumbered=%d quarantined=%d kills=%d seed=%d\n",
+		w.placed, r.omsOrders, r.lost, r.doubled, r.renumbered, r.quarantined, r.kills, w.seed)
 	return held
 }

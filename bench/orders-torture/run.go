@@ -62,6 +62,7 @@ func run(ctx context.Context, o options, log *slog.Logger) (bool, error) {
 	for _, p := range orders.Points() {
 		fmt.Printf("%s killed %d times\n", p, died[string(p)])
 	}
+	fmt.Printf("%d seconds\n", r.seconds)
 	return r.tell(w), nil
 }
 

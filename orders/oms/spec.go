@@ -85,6 +85,20 @@ func CompileTree(root *mapper.Node) (*Spec, mapper.Findings) {
 	return s, c.findings
 }
 
+// Queries gives the SQL of the checks by name, for whoever prepares them before anything runs.
+func (s *Spec) Queries() map[string]string {
+	out := map[string]string{}
+	for _, c := range s.checks {
+		if c.sql != "" {
+			out[c.name] = c.sql
+		}
+	}
+	return out
+}
+
+// CanSearch tells whether the API can be searched by reference; where it cannot, a lost answer is for a person.
+func (s *Spec) CanSearch() bool { return s.search != nil }
+
 // compiler collects findings; names are those that expressions may use besides the defined ones.
 type compiler struct {
 	findings mapper.Findings
