@@ -146,3 +146,18 @@ func TestSandboxAndProductionShareOneOMS(t *testing.T) {
 		t.Error("not both are processed")
 	}
 }
+
+func TestMarkReleasesWhatWaitsForTheOrder(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := w.approve()
+	_, err := w.pool.Exec(t.Context(), `insert into waiting (environment, flow, key, parents, touches)
+		values ('sandbox', 'order_edits', '500001', array['order:' || $1], 1), ('sandbox', 'order_edits', '9', array['order:other'], 1)`, id)
+	must(t, err)
+	must(t, w.poller(nil).Once(t.Context()))
+	var keys []string
+	must(t, w.pool.QueryRow(t.Context(), `select coalesce(array_agg(key), '{}') from requests where environment = 'sandbox'`).Scan(&keys))
+	if len(keys) != 1 || keys[0] != "500001" {
+		t.Errorf("released %v", keys)
+	}
+}

@@ -2,6 +2,9 @@ package ledger
 
 import (
 	"context"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
 
 	"nubridge/mapper"
 )
@@ -9,8 +12,10 @@ import (
 // Wake releases the documents that wait for a reference, as the settlement of a parent does, and forgets requests for the reference
 // itself. It gives how many were released.
 func (l *Intents) Wake(ctx context.Context, environment string, ref mapper.Ref) (int64, error) {
-	var woken int64
-	err := l.pool.QueryRow(ctx, `with asked as (
+	// In turn with the settlements of the flows, as inTurn says: a key that begins to wait now must not be missed.
+	batch := &pgx.Batch{}
+	batch.Queue("select pg_advisory_xact_lock(hashtextextended(current_schema() || '|' || $1, 0))", environment)
+	batch.Queue(`with asked as (
 		delete from requests where environment = $1 and flow = $2 and key = $3
 	), released as (
 		insert into requests as r (environment, flow, key, reason, rank)
@@ -21,8 +26,14 @@ func (l *Intents) Wake(ctx context.Context, environment string, ref mapper.Ref) 
 		returning flow
 	), told as (
 		select count(pg_notify('nubridge_' || current_schema(), $1 || '|' || flow)) from (select distinct flow from released) f
-	) select count(*), (select * from told) from released`, environment, ref.Flow, ref.Key, parentName(ref)).Scan(&woken, new(int64))
-	if err != nil {
+	) select count(*), (select * from told) from released`, environment, string(ref.Flow), string(ref.Key), parentName(ref))
+	results := l.pool.SendBatch(ctx, batch)
+	var woken int64
+	_, err := results.Exec()
+	if err == nil {
+		err = results.QueryRow().Scan(&woken, new(int64))
+	}
+	if err = errors.Join(err, results.Close()); err != nil {
 		return 0, intentErr("release what waits for an order", err)
 	}
 	return woken, nil
