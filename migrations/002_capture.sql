@@ -52,3 +52,12 @@ create unique index capture_snapshots_open on capture_snapshots (capture, schema
 drop table capture_snapshots;
 drop table capture_schemas;
 drop table captures;
+
+-- The topics as the last publisher found them: one that was made anew, or repartitioned, lost or moved records.
+create table capture_topics (
+    capture    text not null,
+    topic      text not null,
+    id         text not null,
+    partitions integer not null,
+    primary key (capture, topic)
+);

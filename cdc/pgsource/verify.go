@@ -103,12 +103,13 @@ func (s *Source) verify(ctx context.Context, adm *admin, conn *pgconn.PgConn, b 
 	st := &b.state
 	accepted := b.accept != "" && !b.fresh
 	if b.fresh {
-		st.Epoch, st.Through = 1, b.slot.confirmed
+		// Topics may hold what another ledger or another server published: its LSNs say nothing about ours. // I8
+		st.Epoch, st.Through = s.deps.Published.Epoch+1, b.slot.confirmed
 	} else if err := s.compare(ctx, conn, &b, accepted); err != nil {
 		return b, err
 	}
 	if accepted {
-		st.Epoch++
+		st.Epoch = max(st.Epoch, s.deps.Published.Epoch) + 1
 		st.Through, st.GapReason, st.AcceptGap = b.slot.confirmed, b.accept, ""
 		b.fresh = true // every table is loaded again
 		s.deps.Log.Warn("gap accepted", "capture", s.cfg.Capture, "reason", b.accept, "epoch", st.Epoch)

@@ -143,13 +143,28 @@ func (b *bridge) openCapture(ctx context.Context, captures *ledger.Captures, log
 	if err != nil {
 		return cdc.Session{}, err
 	}
+	recorded, err := captures.Topics(ctx, b.cfg.Capture.Name)
+	if err != nil {
+		return cdc.Session{}, err
+	}
+	var known []kafkalog.TopicInfo
+	for _, t := range recorded {
+		known = append(known, kafkalog.TopicInfo{Name: t.Name, ID: t.ID, Partitions: t.Partitions})
+	}
 	k := b.cfg.Kafka
 	publisher, err := kafkalog.Open(ctx, b.kafka, kafkalog.PublisherConfig{
-		Plain: !*k.Idempotence, Compression: k.Compression, Fence: "nubridge-capture-" + b.cfg.Capture.Name,
+		Known: known, Plain: !*k.Idempotence, Compression: k.Compression, Fence: "nubridge-capture-" + b.cfg.Capture.Name,
 		Create: &kafkalog.Topic{Partitions: k.Partitions, Replication: k.Replication},
 	}, topics, log)
 	if err != nil {
 		return cdc.Session{}, err
+	}
+	found := make([]ledger.CapturedTopic, len(publisher.Topics))
+	for i, t := range publisher.Topics {
+		found[i] = ledger.CapturedTopic{Name: t.Name, ID: t.ID, Partitions: t.Partitions}
+	}
+	if err := captures.KeepTopics(ctx, b.cfg.Capture.Name, found); err != nil {
+		return cdc.Session{}, errors.Join(err, publisher.Close())
 	}
 	var published cdc.Position
 	for _, last := range publisher.Last {

@@ -167,7 +167,9 @@ func (c *Captures) AcceptGap(ctx context.Context, capture, reason string) error 
 	if reason == "" {
 		return errors.New("accept gap: expected a reason")
 	}
-	tag, err := c.pool.Exec(ctx, "update captures set accept_gap = $2 where capture = $1", capture, reason)
+	// Topics that were made anew are part of what is accepted.
+	tag, err := c.pool.Exec(ctx, `with forgotten as (delete from capture_topics where capture = $1)
+		update captures set accept_gap = $2 where capture = $1`, capture, reason)
 	if err == nil && tag.RowsAffected() == 0 {
 		err = errors.New("there is no such capture")
 	}
