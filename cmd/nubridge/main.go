@@ -27,6 +27,11 @@ type commands struct {
 	Resume    resumeCmd    `cmd:"" help:"Let a paused flow go on."`
 	Snapshot  snapshotCmd  `cmd:"" help:"Load tables again; start, pause, resume, show."`
 	AcceptGap acceptGapCmd `cmd:"" help:"Go on behind a gap that stopped capture or a flow, with a reason that is kept."`
+	NuORDER   nuorderCmd   `cmd:"" name:"nuorder" help:"Get a token for a portal."`
+	Mapping   mappingCmd   `cmd:"" help:"Test the mapping, and try it on real keys."`
+	Init      initCmd      `cmd:"" help:"Draft a mapping folder from the tables of a database."`
+	Reload    reloadCmd    `cmd:"" help:"Let the running bridge take changed mapping folders over."`
+	Verify    verifyCmd    `cmd:"" help:"Compare NuORDER, the ledger and the OMS."`
 	Demo      demoCmd      `cmd:"" help:"Run the whole bridge between a local OMS and a local NuORDER, with no configuration."`
 	Sandbox   sandboxCmd   `cmd:"" help:"Run parts of the local world alone."`
 	Migrate   migrateCmd   `cmd:"" help:"Make or upgrade the bridge's own tables."`

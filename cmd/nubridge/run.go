@@ -50,6 +50,7 @@ func (c runCmd) Run(ctx context.Context, s std) error {
 		g.Stop()
 		return err
 	}
+	g.Go("reload", b.reloadOnHangup)
 	log.Info("bridge runs", "version", version, "environments", sortedNames(cfg.Environments))
 	return g.Wait(ctx)
 }
@@ -63,7 +64,7 @@ func serveConsole(ctx context.Context, g *lifecycle.Group, cfg *config.Config, b
 	if err != nil {
 		return usageError{fmt.Errorf("listen for the console: %w; hint: set http.listen to a free address, or to off", err)}
 	}
-	h := console.Handler(console.Deps{Metrics: tel.Metrics(), NotReady: b.notReady, State: b.state})
+	h := console.Handler(console.Deps{Metrics: tel.Metrics(), NotReady: b.notReady, State: b.state, Reload: b.reload})
 	g.Go("console", func(ctx context.Context) error { return console.Serve(ctx, l, h) })
 	log.Info("console listens", "address", l.Addr().String())
 	return nil

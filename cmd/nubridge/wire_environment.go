@@ -9,7 +9,6 @@ import (
 	"os"
 	"slices"
 	"sync/atomic"
-	"time"
 
 	"nubridge/internal/config"
 	"nubridge/internal/ledger"
@@ -72,21 +71,9 @@ func (b *bridge) newEnvironment(ctx context.Context, name string, cfg *config.En
 }
 
 // compile loads and checks the mapping folder; every finding is in the error.
-func (e *environment) compile(ctx context.Context) (*mapper.Mapping, error) {
-	folder, findings := mapper.Load(mappingFolder(e.bridge.cfg, e.cfg), e.cfg.Overlay)
-	if findings.HasErrors() {
-		return nil, usageError{fmt.Errorf("mapping %s:\n%w", e.cfg.Mapping, findings.Err())}
-	}
-	schema, err := documents.Describe(ctx, e.bridge.oms, folder, "")
-	if err != nil {
-		return nil, err
-	}
-	mapping, findings := folder.Compile(schema, time.Now)
-	if findings.HasErrors() {
-		return nil, usageError{fmt.Errorf("mapping %s:\n%w", e.cfg.Mapping, findings.Err())}
-	}
-	e.folder = folder
-	return mapping, nil
+func (e *environment) compile(ctx context.Context) (mapping *mapper.Mapping, err error) {
+	e.folder, mapping, err = e.recompile(ctx)
+	return mapping, err
 }
 
 // mappingFolder opens the folder, which the demo has in the program.

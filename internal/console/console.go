@@ -19,8 +19,8 @@ type Deps struct {
 	NotReady func() []string
 	// State gives what /api/state shows.
 	State func(context.Context) (any, error)
-	// Reload takes changed mappings over; nil where there is nothing to reload.
-	Reload func(context.Context) (any, error)
+	// Reload takes changed mappings over, or with plan only tells what that would alter; nil where there is nothing to reload.
+	Reload func(ctx context.Context, plan bool) (any, error)
 }
 
 // Handler routes the console's paths.
@@ -37,7 +37,14 @@ func Handler(d Deps) http.Handler {
 	mux.Handle("GET /metrics", d.Metrics)
 	mux.HandleFunc("GET /api/state", func(w http.ResponseWriter, r *http.Request) { call(w, r, d.State) })
 	if d.Reload != nil {
-		mux.HandleFunc("POST /api/reload", func(w http.ResponseWriter, r *http.Request) { call(w, r, d.Reload) })
+		mux.HandleFunc("POST /api/reload", func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("X-Nubridge") == "" { // a page of another site cannot set it
+				answer(w, http.StatusForbidden, map[string]any{"error": "expected the header X-Nubridge"})
+				return
+			}
+			plan := r.URL.Query().Get("plan") == "true"
+			call(w, r, func(ctx context.Context) (any, error) { return d.Reload(ctx, plan) })
+		})
 	}
 	return mux
 }
