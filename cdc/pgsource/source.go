@@ -103,10 +103,14 @@ func (s *Source) Next(ctx context.Context) (*cdc.Batch, error) {
 	}
 }
 
+// maxOutstanding is how many batches may be with the consumer. When so many are, what comes gathers in the next one, so that
+// batches grow under load. // I6
+const maxOutstanding = 16
+
 // take seals the current batch as far as it may go out and puts a new one in its place. The last change of a running
 // transaction stays behind, since it may turn out to be the last of all and must then say so. s.mu is held.
 func (s *Source) take() *batch {
-	if s.a == nil {
+	if s.a == nil || len(s.outstanding) >= maxOutstanding {
 		return nil
 	}
 	cur := s.a.cur
@@ -144,7 +148,7 @@ func (s *Source) freshBatch() *batch {
 		s.free = s.free[:n-1]
 		return b
 	}
-	return &batch{arena: make([]byte, 0, s.cfg.BatchBytes+s.cfg.BatchBytes/8)}
+	return &batch{}
 }
 
 // Release gives a batch back for reuse. Its events must not be touched any more.
@@ -155,9 +159,8 @@ func (s *Source) Release(b *cdc.Batch) {
 		if &o.Batch == b {
 			s.outstanding = append(s.outstanding[:i], s.outstanding[i+1:]...)
 			o.reset()
-			if len(s.free) < 8 {
-				s.free = append(s.free, o)
-			}
+			s.free = append(s.free, o)
+			signal(s.ready)
 			return
 		}
 	}
