@@ -35,6 +35,7 @@ type bridge struct {
 	oms   *pgxpool.Pool // the database that documents are read from
 	kafka *kafkalog.Client
 	envs  []*environment
+	epoch *epochWatch
 	owner string
 }
 
@@ -62,6 +63,7 @@ func assemble(ctx context.Context, cfg *config.Config, tel *telemetry.Telemetry,
 	if b.store, err = ledger.Open(ctx, cfg.Ledger.URL.Reveal(), cfg.Ledger.Schema); err != nil {
 		return nil, err
 	}
+	b.epoch = &epochWatch{captures: ledger.NewCaptures(b.store.Pool()), capture: cfg.Capture.Name}
 	for _, name := range sortedNames(cfg.Environments) {
 		e, err := b.newEnvironment(ctx, name, cfg.Environments[name])
 		if err != nil {
@@ -98,6 +100,7 @@ func (b *bridge) prepareCapture(ctx context.Context) error {
 func (b *bridge) start(g *lifecycle.Group) error {
 	g.Close("connections", func(context.Context) error { b.close(); return nil })
 	g.Go("ledger", b.store.Listen)
+	g.Go("epoch", b.epoch.run)
 	for _, e := range b.envs {
 		e.start(g)
 	}
