@@ -222,12 +222,6 @@ func (p *portal) get(id, field string) string {
 	return fmt.Sprint(p.orders[id][field])
 }
 
-func (p *portal) count(call string) int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.calls[call]
-}
-
 func (p *portal) enter(call, id string) error {
 	p.calls[call]++
 	if p.fail != nil {

@@ -21,7 +21,7 @@ func run(ctx context.Context, o options, log *slog.Logger) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	defer w.close()
+	defer w.close(context.WithoutCancel(ctx))
 	var kills []string
 	for range o.kills {
 		for _, p := range orders.Points() {
@@ -66,8 +66,15 @@ func run(ctx context.Context, o options, log *slog.Logger) (bool, error) {
 	return r.tell(w), nil
 }
 
+// running is a child; err is how it ended, once done is closed.
+type running struct {
+	*exec.Cmd
+	done chan struct{}
+	err  error
+}
+
 // start starts a child.
-func (w *world) start(p plan) (*exec.Cmd, error) {
+func (w *world) start(p plan) (*running, error) {
 	p.Database, p.OMS, p.NuORDER, p.Settle = w.url, w.oms.URL, w.nuorder.URL, w.settle
 	text, err := json.Marshal(p)
 	if err != nil {
@@ -83,7 +90,15 @@ func (w *world) start(p plan) (*exec.Cmd, error) {
 	if w.verbose {
 		fmt.Printf("child with point %q, hit %d\n", p.Point, p.Hits)
 	}
-	return c, c.Start()
+	if err := c.Start(); err != nil {
+		return nil, err
+	}
+	r := &running{Cmd: c, done: make(chan struct{})}
+	go func() {
+		defer close(r.done)
+		r.err = c.Wait()
+	}()
+	return r, nil
 }
 
 // killOne runs a child until it has killed itself at its point. It fails if the point was not reached.
@@ -96,28 +111,26 @@ func (w *world) killOne(ctx context.Context, point string, wave int) error {
 	if err != nil {
 		return err
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- c.Wait() }()
 	timer := time.NewTimer(60 * time.Second)
 	defer timer.Stop()
 	select {
-	case err = <-ended:
+	case <-c.done:
 	case <-timer.C:
 		_ = c.Process.Kill()
-		<-ended
+		<-c.done
 		return fmt.Errorf("point %s was not passed %d times within a minute", point, hits)
 	case <-ctx.Done():
 		_ = c.Process.Kill()
-		<-ended
+		<-c.done
 		return ctx.Err()
 	}
 	var exit *exec.ExitError
-	if errors.As(err, &exit) {
+	if errors.As(c.err, &exit) {
 		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() && status.Signal() == syscall.SIGKILL {
 			return nil
 		}
 	}
-	return fmt.Errorf("a child ended by itself before point %s: %w", point, err)
+	return fmt.Errorf("a child ended by itself before point %s: %w", point, c.err)
 }
 
 // finish runs a last child until nothing is under way any more.
@@ -126,11 +139,9 @@ func (w *world) finish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- c.Wait() }()
 	defer func() {
 		_ = c.Process.Signal(syscall.SIGTERM)
-		<-ended
+		<-c.done
 	}()
 	deadline := time.Now().Add(10 * time.Minute)
 	tick := time.NewTicker(200 * time.Millisecond)
@@ -146,9 +157,8 @@ func (w *world) finish(ctx context.Context) error {
 			return w.calm(ctx)
 		}
 		select {
-		case err := <-ended:
-			ended <- err
-			return fmt.Errorf("the last child ended by itself: %w", err)
+		case <-c.done:
+			return fmt.Errorf("the last child ended by itself: %w", c.err)
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-tick.C:

@@ -23,7 +23,7 @@ func speed(ctx context.Context, o options, log *slog.Logger) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	defer w.close()
+	defer w.close(context.WithoutCancel(ctx))
 	w.api.ClearFaults()
 	w.api.SetSearchLag(0)
 	w.portal.ClearFaults()
@@ -57,11 +57,15 @@ func (w *world) large(n int) ([]string, error) {
 				continue
 			}
 			seen[s.brandID] = true
-			lines = append(lines, map[string]any{"product": map[string]any{"brand_id": s.brandID},
-				"sizes": []any{map[string]any{"size": s.size, "upc": s.upc, "quantity": 3, "price": 10.5}}})
+			lines = append(lines, map[string]any{
+				"product": map[string]any{"brand_id": s.brandID},
+				"sizes":   []any{map[string]any{"size": s.size, "upc": s.upc, "quantity": 3, "price": 10.5}},
+			})
 		}
-		made, err := w.portal.PlaceOrder(brand, map[string]any{"status": "approved", "currency_code": "USD", "line_items": lines,
-			"retailer": map[string]any{"retailer_code": w.customers[0]}})
+		made, err := w.portal.PlaceOrder(brand, map[string]any{
+			"status": "approved", "currency_code": "USD", "line_items": lines,
+			"retailer": map[string]any{"retailer_code": w.customers[0]},
+		})
 		if err != nil {
 			return nil, err
 		}

@@ -60,21 +60,21 @@ func newWorld(ctx context.Context, o options, log *slog.Logger) (*world, error) 
 		return nil, err
 	}
 	if err := w.openDatabase(ctx); err != nil {
-		w.close()
+		w.close(context.WithoutCancel(ctx))
 		return nil, err
 	}
 	if err := w.openRemotes(o); err != nil {
-		w.close()
+		w.close(context.WithoutCancel(ctx))
 		return nil, err
 	}
 	if err := w.fillPortal(ctx); err != nil {
-		w.close()
+		w.close(context.WithoutCancel(ctx))
 		return nil, err
 	}
 	return w, w.spoil()
 }
 
-func (w *world) close() {
+func (w *world) close(ctx context.Context) {
 	if w.nuorder != nil {
 		w.nuorder.Close()
 		w.portal.Close()
@@ -89,7 +89,7 @@ func (w *world) close() {
 	if w.ledgerPool != nil {
 		w.ledgerPool.Close()
 	}
-	if err := w.server.Stop(context.Background()); err != nil {
+	if err := w.server.Stop(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "stop PostgreSQL:", err)
 	}
 }

@@ -105,7 +105,7 @@ type Sighting struct {
 }
 
 // See writes a row in SEEN for every id that has none, and makes those due that were withdrawn or have been imported, since an
-// order that is listed again may have changed. It gives the ids that are new. // R11, R2
+// order that is listed again may have changed. It gives the ids that are new.
 func (l *Intents) See(ctx context.Context, environment string, fence int64, owner string, listed []Sighting) ([]string, error) {
 	ids, traces := make([]string, len(listed)), make([]string, len(listed))
 	for n, s := range listed {

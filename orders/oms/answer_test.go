@@ -146,10 +146,10 @@ func TestMappingMistakesAreFoundWithTheirPlace(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"create:\n  path: /x\n  body: {a: reference}\n  number: answer.no\n":                                                                  `no entry "answers"`,
-		"create:\n  path: /x\n  bodyy: {}\n  body: {a: refrence}\n  number: answer.no\n  answers: {created: status == 201}\n":                 `unknown entry "bodyy"`,
+		"create:\n  path: /x\n  bodyy: {}\n  body: {a: referenc}\n  number: answer.no\n  answers: {created: status == 201}\n":                 `unknown entry "bodyy"`,
 		"create:\n  path: /x/{reference\n  body: {a: reference}\n  number: answer.no\n  answers: {created: status == 201}\n":                  "brace",
 		"create:\n  path: /x\n  headers: {Idempotency-Key: reference}\n  body: {a: reference}\n  number: 1\n  answers: {created: true}\n":     "twice by itself",
-		"create:\n  path: /x\n  body: {a: refrence}\n  number: answer.no\n  answers: {created: status == 201}\n":                              "refrence",
+		"create:\n  path: /x\n  body: {a: referenc}\n  number: answer.no\n  answers: {created: status == 201}\n":                              "referenc",
 		"create:\n  path: /x\n  body: {a: reference}\n  number: answer.no\n  answers: {created: status == 201}\nchecks: [{name: a, text: b}]": "what it checks",
 	} {
 		_, findings := oms.Compile("orders_in.yaml", []byte(text))

@@ -81,8 +81,10 @@ func TestClientCertificateIsShown(t *testing.T) {
 		w.WriteHeader(http.StatusCreated)
 		_, _ = fmt.Fprintf(w, `{"order_no":%q}`, r.TLS.PeerCertificates[0].Subject.CommonName)
 	}))
-	h.TLS = &tls.Config{MinVersion: tls.VersionTLS12, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool,
-		Certificates: []tls.Certificate{{Certificate: [][]byte{cert.Raw}, PrivateKey: key}}}
+	h.TLS = &tls.Config{
+		MinVersion: tls.VersionTLS12, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool,
+		Certificates: []tls.Certificate{{Certificate: [][]byte{cert.Raw}, PrivateKey: key}},
+	}
 	h.StartTLS()
 	defer h.Close()
 	files := oms.TLS{CAFile: write("ca.pem", "CERTIFICATE", ca.Raw), CertFile: write("cert.pem", "CERTIFICATE", cert.Raw), KeyFile: write("key.pem", "PRIVATE KEY", keyText)}

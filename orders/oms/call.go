@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"net/url"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -160,26 +161,13 @@ func (t *transport) attempt(ctx context.Context, o outgoing) (*reply, string, er
 
 // bare strips the URL from an error of net/http: it may hold a reference or a name. // I11
 func bare(err error) error {
-	for {
-		inner := errors.Unwrap(err)
-		if inner == nil {
-			return err
-		}
-		if _, isOp := errors.AsType[*net.OpError](inner); !isOp {
-			return inner
-		}
-		if op, ok := inner.(*net.OpError); ok {
-			return errors.New(op.Op + ": " + errText(op.Err))
-		}
-		err = inner
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Err != nil {
+		return errors.New(op.Op + ": " + op.Err.Error())
 	}
-}
-
-func errText(err error) string {
-	if err == nil {
-		return "failed"
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		return u.Err
 	}
-	return err.Error()
+	return err
 }
 
 // after reads Retry-After, at most 15 minutes.

@@ -2,7 +2,6 @@ package nuorder
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -173,11 +172,6 @@ func (s *itemSums) add(lines []docLine) {
 	}
 }
 
-// of gives the sum for a size of a line.
-func (s *itemSums) of(l *docLine, size string) decimal.Decimal {
-	return s.sums[item{s.product(l), strings.ToLower(size)}]
-}
-
 // total is the sum of everything.
 func (s *itemSums) total() decimal.Decimal {
 	sum := decimal.Zero
@@ -269,14 +263,4 @@ func withRemoved(lines, old []docLine) []docLine {
 		lines = append(lines, l)
 	}
 	return lines
-}
-
-// describe names an item for the OMS administrator.
-func describe(l *docLine, size string) string {
-	p := l.view.Product
-	name := string(p.StyleNumber)
-	if name == "" {
-		name = string(p.BrandID)
-	}
-	return fmt.Sprintf("%s %s %s size %s", name, p.Season, p.Color, size)
 }
