@@ -125,8 +125,10 @@ func (b *board) touch(t *touched) {
 	if !t.commit.IsZero() && (e.since.IsZero() || t.commit.Before(e.since)) {
 		e.since = t.commit
 	}
-	if e.last = t.came; e.came.IsZero() {
-		e.came = t.came
+	if !t.came.IsZero() {
+		if e.last = t.came; e.came.IsZero() {
+			e.came = t.came
+		}
 	}
 	b.enqueue(e)
 }

@@ -152,6 +152,9 @@ func (l *Loop) touches(r *record, rec *cdc.Record, src source, keys []mapper.Key
 		rank = ledger.RankBulk
 	}
 	now := l.Now()
+	if rec.Op == cdc.OpRead {
+		now = time.Time{} // a snapshot's rows are all there already: nothing to hold them back for
+	}
 	seen := make(map[mapper.Key]struct{}, len(keys))
 	for _, key := range keys {
 		if _, twice := seen[key]; twice {

@@ -170,7 +170,7 @@ func child() int {
 	w := &remoteWorld{world: &world{made: map[*mapper.Document]doc{}}, conn: conn}
 	left := int64(1)
 	switch Point(os.Getenv(childPoint)) {
-	case PointOwned, PointAnswered, PointReleasing, PointSettled:
+	case PointOwned, PointAnswered:
 		left = 3 // so that work is under way
 	}
 	config := killConfig(mapper.Flow(os.Getenv(childFlow)))

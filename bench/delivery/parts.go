@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -20,9 +21,14 @@ func (w *world) bulk(ctx context.Context, f *figures) error {
 		return err
 	}
 	var began time.Time
+	begin, told := time.Now(), time.Now()
 	ideal := float64(2*w.products) / w.s.rate
 	err = w.until(ctx, "the load", time.Duration(3*ideal*float64(time.Second))+time.Minute, func() (bool, error) {
 		c := w.NuORDER.Counts()
+		if time.Since(told) > 2*time.Second {
+			fmt.Fprintf(os.Stderr, "  %5.1fs %v\n", time.Since(begin).Seconds(), c.WritesByKind)
+			told = time.Now()
+		}
 		if began.IsZero() && c.Calls > 0 {
 			began = time.Now()
 		}

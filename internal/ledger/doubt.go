@@ -112,7 +112,7 @@ func (s *Store) Learn(ctx context.Context, o Object) error {
                 identity = o.identity || excluded.identity
         ), released as (
             insert into requests as r (environment, flow, key, reason, rank)
-            select environment, flow, key, 'released', 0 from waiting
+            select environment, flow, key, 'released', `+rankOfFlow+` from waiting
             where $4 and environment = $1 and parents && array[$2 || ':' || $3] order by flow, key
             on conflict (environment, flow, key) do update set seq = r.seq + 1, not_before = now(), rank = 0
             returning flow

@@ -79,7 +79,7 @@ func (s *Store) Unclaim(ctx context.Context, environment string, flow mapper.Flo
 
 // SweepWaiting requests waiting keys one of whose parents is known by now, for wake-ups that were missed, and shows those that
 // have waited longer than patience among the parked as "parent_never_arrived"; they go on waiting all the same, and the
-// parent's delivery still releases them. It returns how many of each.
+// parent's delivery still releases them. Parents that have not come within ten seconds are asked for. It returns how many of each.
 func (s *Store) SweepWaiting(ctx context.Context, environment string, flow mapper.Flow, patience time.Duration) (released, parked int, err error) {
 	var some bool
 	if err := s.pool.QueryRow(ctx, "select exists (select from waiting where environment = $1 and flow = $2)", environment, string(flow)).Scan(&some); err != nil || !some {
@@ -87,7 +87,7 @@ func (s *Store) SweepWaiting(ctx context.Context, environment string, flow mappe
 	}
 	err = s.inTurn(ctx, environment, `
         with w as (
-            select key, parents, touches, since, trace from waiting where environment = $1 and flow = $2
+            select key, parents, touches, since, last_at, trace from waiting where environment = $1 and flow = $2
         ), late as (
             select key, parents, trace from w where since < now() - make_interval(secs => $3)
                 and not exists (select from parked q where (q.environment, q.flow, q.key) = ($1, $2, w.key))
@@ -102,11 +102,26 @@ func (s *Store) SweepWaiting(ctx context.Context, environment string, flow mappe
             join objects o on (o.environment, o.kind, o.key) = ($1, split_part(p.name, ':', 1), substr(p.name, strpos(p.name, ':') + 1)) and o.known
         ), rel as (
             insert into requests as r (environment, flow, key, reason, rank)
-            select $1, $2, key, 'swept', 0 from ready order by key
+            select $1, $2, key, 'swept', $5::integer from ready order by key
             on conflict (environment, flow, key) do nothing returning 1
+        ), want as (
+            insert into requests as r (environment, flow, key, reason, rank)
+            select distinct on (t.flow, t.key) $1, t.flow, t.key, 'wanted by ' || $2, $5::integer from (
+                select case split_part(p.name, ':', 1) when 'product' then 'products' when 'company' then 'customers' else 'order_creation' end as flow,
+                    substr(p.name, strpos(p.name, ':') + 1) as key
+                from w cross join unnest(w.parents) as p(name)
+                where w.last_at < now() - interval '10 seconds' and w.key not in (select key from ready)
+                    and not exists (select from objects o where (o.environment, o.kind, o.key) =
+                        ($1, split_part(p.name, ':', 1), substr(p.name, strpos(p.name, ':') + 1)) and o.known)
+                limit 1000) t
+            order by t.flow, t.key
+            on conflict (environment, flow, key) do nothing returning flow
+        ), woken as (
+            select count(pg_notify($4, $1 || '|' || flow)) as n from (select distinct flow from want) x
         )
-        select (select count(*) from rel), (select count(*) from late), case when exists (select from ready) then pg_notify($4, $1 || '|' || $2) end is null`,
-		[]any{environment, string(flow), patience.Seconds(), s.channel()}, &released, &parked, new(bool))
+        select (select count(*) from rel), (select count(*) from late), 
+            case when exists (select from ready) then pg_notify($4, $1 || '|' || $2) end is null, woken.n from woken`,
+		[]any{environment, string(flow), patience.Seconds(), s.channel(), RankOf(flow)}, &released, &parked, new(bool), new(int64))
 	return released, parked, sweepErr(flow, err)
 }
 

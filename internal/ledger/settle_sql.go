@@ -1,9 +1,13 @@
 package ledger
 
+// rankOfFlow is RankOf in SQL.
+const rankOfFlow = "case flow when 'products' then 1 when 'customers' then 2 when 'inventory' then 3 else 0 end"
+
 // settleSQL is one statement, all or nothing: if any token is older than the row's, or the settlement was applied before,
 // it changes nothing. Parameters, in order: what is common ($1-$8), the settlements ($9-$28), their parts ($29-$32),
 // bodies ($33-$35), missing parents ($36-$39), partitions ($40-$48), touches per settlement and partition ($49-$51), and
-// touches above the checkpoint ($52-$54).
+// touches above the checkpoint ($52-$54). Only those that orders wait for are asked for at once; the parents of others mostly
+// come by themselves, and the sweep asks for those that do not.
 const settleSQL = `
 with s as (
     select * from unnest($9::text[], $10::bigint[], $11::text[], $12::text[], $13::bigint[], $14::boolean[], $15::boolean[],
@@ -112,7 +116,7 @@ with s as (
     returning r.flow
 ), rel as (
     insert into requests as r (environment, flow, key, reason, rank)
-    select w.environment, w.flow, w.key, 'released', 0 from waiting w
+    select w.environment, w.flow, w.key, 'released', ` + rankOfFlow + ` from waiting w
     where w.environment = $1 and w.parents && (select coalesce(array_agg($3 || ':' || f.key), '{}') from f where f.store and f.known)
         and not (w.flow = $2 and w.key in (select key from f))
     order by w.flow, w.key
@@ -120,9 +124,9 @@ with s as (
     returning flow
 ), want as (
     insert into requests as r (environment, flow, key, reason, rank)
-    select distinct on (w.flow, w.key) $1, w.flow, w.key, 'wanted by ' || $2, $8
+    select distinct on (w.flow, w.key) $1, w.flow, w.key, 'wanted by ' || $2, $8::integer
     from unnest($36::bigint[], $37::text[], $38::text[], $39::text[]) as w(ord, parent, flow, key) join f on f.ord = w.ord
-    where not (w.flow = $2 and w.key in (select key from f))
+    where $8::integer = 0 and not (w.flow = $2 and w.key in (select key from f))
     order by w.flow, w.key
     on conflict (environment, flow, key) do update set rank = least(r.rank, excluded.rank)
     returning flow
