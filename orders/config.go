@@ -97,6 +97,8 @@ type Config struct {
 	Retry, RetryMax time.Duration
 	// HeldEvery is how often a held order is tried again; 1 minute by default.
 	HeldEvery time.Duration
+	// Keep is how long the log holds what a buyer ordered once the order is at rest; 90 days by default.
+	Keep time.Duration
 	// Tick is how often the log is asked for due orders; 1 s by default.
 	Tick time.Duration
 	// At is called at the named points of the way; nil costs nothing. Tests kill the process there.
@@ -125,6 +127,7 @@ func (c Config) withDefaults() Config {
 	c.Retry = cmp.Or(c.Retry, time.Second)
 	c.RetryMax = cmp.Or(c.RetryMax, 5*time.Minute)
 	c.HeldEvery = cmp.Or(c.HeldEvery, time.Minute)
+	c.Keep = cmp.Or(c.Keep, 90*24*time.Hour)
 	c.Tick = cmp.Or(c.Tick, time.Second)
 	return c
 }
@@ -140,7 +143,7 @@ func (c Config) validate() error {
 	if c.Workers < 1 || c.Attempts < 1 {
 		errs = append(errs, errors.New("workers and attempts must be at least 1"))
 	}
-	for _, d := range []time.Duration{c.Every, c.Timeout, c.Settle, c.Sweep, c.Retry, c.RetryMax, c.HeldEvery, c.Tick} {
+	for _, d := range []time.Duration{c.Every, c.Timeout, c.Settle, c.Sweep, c.Retry, c.RetryMax, c.HeldEvery, c.Keep, c.Tick} {
 		if d < 0 {
 			errs = append(errs, errors.New("durations must not be negative"))
 			break

@@ -172,6 +172,9 @@ func (p *Poller) list(ctx context.Context, fence int64) (int, error) {
 	if err := p.Intents.Absent(ctx, p.cfg.Environment, fence, listed); err != nil {
 		return fresh, err
 	}
+	if _, err := p.Intents.Forget(ctx, p.cfg.Environment, p.cfg.Keep); err != nil {
+		return fresh, err
+	}
 	for _, status := range p.cfg.Watch {
 		ids, err := p.Portal.OrderIDs(ctx, status)
 		if err != nil {

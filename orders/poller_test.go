@@ -2,6 +2,7 @@ package orders_test
 
 import (
 	"context"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -166,6 +167,37 @@ func TestOrderThatWouldBeRefusedIsHeldUntilTheRecordAppears(t *testing.T) {
 	w.until(p, id, ledger.Marked)
 	if got := w.omsOrders(id); len(got) != 1 {
 		t.Errorf("OMS orders %v", got)
+	}
+}
+
+func TestOrderWithSeveralMistakesIsHeldNamingEachInOneSentence(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := w.portal.place([]string{w.skus[0], "000", ""}, "", w.customer())
+	w.portal.set(id, "currency_code", "XXX")
+	must(t, w.poller(nil).Once(t.Context()))
+	i := w.intent(id)
+	want := []string{"item 000 is not in the OMS", "item S is not in the OMS", "has no price in XXX in the OMS"}
+	for _, text := range want {
+		if i.State != ledger.Held || !strings.Contains(i.Reason, text) {
+			t.Errorf("%s %q lacks %q", i.State, i.Reason, text)
+		}
+	}
+	if len(w.omsOrders(id)) != 0 {
+		t.Error("a part of it was created")
+	}
+}
+
+func TestWhatABuyerOrderedIsForgottenOnceTheOrderIsAtRest(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id, moving := w.approve(), w.approve()
+	must(t, w.poller(nil).Once(t.Context()))
+	_, err := w.pool.Exec(t.Context(), `update order_intents set state = 'NUMBERED', due_at = null where nuorder_id = $1`, id)
+	must(t, err)
+	must(t, w.poller(func(_ *orders.Deps, c *orders.Config) { c.Keep = time.Nanosecond }).Once(t.Context()))
+	if w.intent(id).Order != "" || w.intent(moving).Order == "" {
+		t.Error("forgotten too early or not at all")
 	}
 }
 

@@ -189,3 +189,14 @@ func (l *Intents) PollerState(ctx context.Context, environment string) (*PollerS
 	}
 	return &s, nil
 }
+
+// Forget drops what buyers ordered from rows that have long been at rest: the OMS and NuORDER have it. It gives how many.
+func (l *Intents) Forget(ctx context.Context, environment string, after time.Duration) (int64, error) {
+	tag, err := l.pool.Exec(ctx, `update order_intents set order_body = '' where environment = $1 and order_body <> ''
+		and state in ('NUMBERED', 'WITHDRAWN') and changed_at is null and state_at < clock_timestamp() - make_interval(secs => $2)`,
+		environment, after.Seconds())
+	if err != nil {
+		return 0, intentErr("forget old orders", err)
+	}
+	return tag.RowsAffected(), nil
+}
