@@ -47,12 +47,6 @@ create table capture_snapshots (
 
 create unique index capture_snapshots_open on capture_snapshots (capture, schema_name, table_name, where_clause) where status <> 'done';
 
----- create above / drop below ----
-
-drop table capture_snapshots;
-drop table capture_schemas;
-drop table captures;
-
 -- The topics as the last publisher found them: one that was made anew, or repartitioned, lost or moved records.
 create table capture_topics (
     capture    text not null,
@@ -61,3 +55,10 @@ create table capture_topics (
     partitions integer not null,
     primary key (capture, topic)
 );
+
+---- create above / drop below ----
+
+drop table capture_topics;
+drop table capture_snapshots;
+drop table capture_schemas;
+drop table captures;
