@@ -2,6 +2,7 @@ package mapper
 
 import (
 	"fmt"
+	"slices"
 	"reflect"
 	"strings"
 
@@ -104,7 +105,29 @@ func (b *builder) identifier(n *ast.IdentifierNode) evaluate {
 	if name == "open_orders" && b.openOrders {
 		return func(c *evalContext, _ *frame) (any, error) { return openOrderRows(c.document.openOrders), nil }
 	}
-	return b.fail(n, fmt.Sprintf("unknown name %q", name), "a column, part or function")
+	return b.unknown(n)
+}
+
+// unknown reports a name that nothing has, with the nearest one that something has.
+func (b *builder) unknown(n *ast.IdentifierNode) evaluate {
+	known := append(slices.Clone(b.vars), functionNames()...)
+	for s := b.scope; s != nil; s = s.outer {
+		known = append(known, columnNames(s.columns)...)
+		for name := range s.names {
+			known = append(known, name)
+		}
+	}
+	for name := range b.define {
+		known = append(known, name)
+	}
+	for _, p := range b.parts {
+		known = append(known, p.name)
+	}
+	f := b.node.at(runeOffset(b.node.Text, n.Location().From), fmt.Sprintf("unknown name %q", n.Value))
+	f.Expected, f.Suggestion = "a column, part or function", suggest(n.Value, known)
+	b.add(f)
+	b.failed = true
+	return constant(nil)
 }
 
 func up(f *frame, depth int) *frame {
