@@ -5,21 +5,24 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"time"
 
 	"go.opentelemetry.io/otel/trace"
 )
 
-// NewLogger writes text or JSON lines at a level; each line inside a span carries its trace and span ids.
+// NewLogger writes text or JSON lines at a level; each line inside a span carries its trace and span ids. A failure that repeats
+// itself is written when it changes and then every 30 seconds, with how often it was left out.
 func NewLogger(w io.Writer, format, level string) *slog.Logger {
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(level)); err != nil {
 		l = slog.LevelInfo
 	}
 	options := &slog.HandlerOptions{Level: l}
+	var lines slog.Handler = slog.NewTextHandler(w, options)
 	if format == "json" {
-		return slog.New(traced{slog.NewJSONHandler(w, options)})
+		lines = slog.NewJSONHandler(w, options)
 	}
-	return slog.New(traced{slog.NewTextHandler(w, options)})
+	return slog.New(folding{next: traced{lines}, folds: &folds{now: time.Now, told: map[string]*fold{}}})
 }
 
 // traced adds the ids of the current span to each record.

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
@@ -23,6 +25,8 @@ type Telemetry struct {
 	traces   *sdktrace.TracerProvider
 	metrics  *sdkmetric.MeterProvider
 	registry *prometheus.Registry
+	made     *catalogue
+	log      *slog.Logger
 }
 
 // Config says where traces go.
@@ -35,10 +39,15 @@ type Config struct {
 	Version string
 	// Exporter takes the spans too, if set: tests look at them this way.
 	Exporter sdktrace.SpanExporter
+	// Log is told when spans cannot be sent or metrics cannot be read; default none.
+	Log *slog.Logger
 }
 
 // New sets the providers up. Nothing is sent before the first span ends; a collector that is away costs spans, never work.
 func New(ctx context.Context, c Config) (*Telemetry, error) {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
 	res := resource.NewSchemaless(attribute.String("service.name", "nubridge"), attribute.String("service.version", c.Version))
 	options := []sdktrace.TracerProviderOption{
 		sdktrace.WithResource(res),
@@ -49,7 +58,7 @@ func New(ctx context.Context, c Config) (*Telemetry, error) {
 		if err != nil {
 			return nil, fmt.Errorf("set up traces to the collector: %w", err)
 		}
-		options = append(options, sdktrace.WithBatcher(exporter))
+		options = append(options, sdktrace.WithBatcher(sending{exporter, c.Log}))
 	}
 	if c.Exporter != nil {
 		options = append(options, sdktrace.WithSyncer(c.Exporter))
@@ -58,7 +67,8 @@ func New(ctx context.Context, c Config) (*Telemetry, error) {
 		options[1] = sdktrace.WithSampler(sdktrace.NeverSample())
 	}
 	registry := prometheus.NewRegistry()
-	reader, err := prom.New(prom.WithRegisterer(registry))
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	reader, err := prom.New(prom.WithRegisterer(registry), prom.WithoutScopeInfo(), prom.WithoutTargetInfo())
 	if err != nil {
 		return nil, fmt.Errorf("set up metrics: %w", err)
 	}
@@ -66,18 +76,36 @@ func New(ctx context.Context, c Config) (*Telemetry, error) {
 		traces:   sdktrace.NewTracerProvider(options...),
 		metrics:  sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader), sdkmetric.WithResource(res)),
 		registry: registry,
+		made:     &catalogue{made: map[string]Instrument{}},
+		log:      c.Log,
 	}, nil
 }
 
 // Tracer gives the tracer of a part.
 func (t *Telemetry) Tracer(part string) trace.Tracer { return t.traces.Tracer("nubridge/" + part) }
 
-// Meter gives the meter of a part.
-func (t *Telemetry) Meter(part string) metric.Meter { return t.metrics.Meter("nubridge/" + part) }
+// Meter gives the meter of a part. The description of an instrument ends with its labels in brackets, separated by a comma and a blank.
+func (t *Telemetry) Meter(part string) metric.Meter {
+	return meter{t.metrics.Meter("nubridge/" + part), t.made, t.log}
+}
 
 // Metrics serves the metrics in Prometheus's form.
 func (t *Telemetry) Metrics() http.Handler {
 	return promhttp.HandlerFor(t.registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
+}
+
+// sending tells of spans that cannot be sent; they are lost, and nothing else is.
+type sending struct {
+	sdktrace.SpanExporter
+	log *slog.Logger
+}
+
+// ExportSpans implements sdktrace.SpanExporter.
+func (s sending) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
+	if err := s.SpanExporter.ExportSpans(ctx, spans); err != nil {
+		s.log.Warn("traces cannot be sent", "error", err)
+	}
+	return nil
 }
 
 // Close sends what is left and stops.
