@@ -10,6 +10,10 @@ import (
 // chunk is a run of rows of a snapshot between its two marks.
 type chunk struct {
 	id, topic string
+	job       int64
+	count     int64  // rows that enter the feed
+	path      string // where it is kept
+	kept      bool   // an earlier run kept it
 	rel       *relation
 	arena     []byte
 	rows      []span // key and row object in the arena
@@ -24,7 +28,6 @@ type chunk struct {
 	window  map[string]struct{}
 	low     bool
 	dropAll bool // the table was truncated between the marks
-	emitted bool
 	again   bool
 	end     cdc.LSN // end of the high mark's transaction
 	settled chan struct{}
@@ -58,6 +61,7 @@ const maxRecent = 1 << 16
 
 // snapshotStream is the stream's side of snapshots. The source's lock guards it.
 type snapshotStream struct {
+	dir     string // where chunks are kept
 	chunks  map[string]*chunk
 	windows []*chunk // between their marks
 	open    int      // number of windows
@@ -122,6 +126,9 @@ func (ss *snapshotStream) mark(a *assembler, m logicalMessage) error {
 	}
 	switch strings.TrimPrefix(m.prefix, prefixSnapshot) {
 	case "low":
+		if c.kept {
+			return nil
+		}
 		c.low = true
 		c.before = append(c.before[:0], ss.recent...)
 		c.window = map[string]struct{}{}
@@ -137,6 +144,9 @@ func (ss *snapshotStream) mark(a *assembler, m logicalMessage) error {
 
 // finish puts the rows of a chunk into the feed, if its read saw everything that the stream had delivered before it.
 func (ss *snapshotStream) finish(a *assembler, c *chunk) error {
+	if c.kept {
+		return ss.again(a, c)
+	}
 	c.again = !c.low
 	for _, xid := range c.before {
 		if !c.visible.sees(xid) {
@@ -154,12 +164,24 @@ func (ss *snapshotStream) finish(a *assembler, c *chunk) error {
 		}
 	}
 	ss.recent = kept
-	if !c.dropAll {
-		if err := a.emitChunk(c); err != nil {
-			return err
-		}
+	if err := c.save(ss.dir, a.tx.commit); err != nil {
+		return err
 	}
-	c.emitted = true
+	return ss.emit(a, c)
+}
+
+// again puts a chunk that an earlier run kept into the feed, at the place where it was.
+func (ss *snapshotStream) again(a *assembler, c *chunk) error {
+	if err := c.load(); err != nil {
+		return err
+	}
+	return ss.emit(a, c)
+}
+
+func (ss *snapshotStream) emit(a *assembler, c *chunk) error {
+	if err := a.emitChunk(c); err != nil {
+		return err
+	}
 	ss.ending = append(ss.ending, c)
 	return nil
 }
@@ -175,12 +197,12 @@ func (a *assembler) emitChunk(c *chunk) error {
 	a.describe()
 	a.tx.mid = []byte(strings.Replace(string(a.tx.mid), `"snapshot":"false"`, `"snapshot":"incremental"`, 1))
 	a.tx.txid = append(a.tx.txid[:0], `null,"lsn":`...)
+	c.count = 0
 	for _, row := range c.rows {
-		if len(c.window) > 0 {
-			if _, changed := c.window[string(c.arena[row.key:row.value])]; changed && row.value > row.key {
-				continue
-			}
+		if !c.keeps(row) {
+			continue
 		}
+		c.count++
 		e, err := a.open(c.topic, cdc.OpRead)
 		if err != nil {
 			return err

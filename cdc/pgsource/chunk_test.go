@@ -12,7 +12,7 @@ func testAssembler(t *testing.T) *assembler {
 	a := newAssembler("p", "db", "v", 1)
 	a.cur = &batch{}
 	a.full = func() error { return nil }
-	a.snapshots = &snapshotStream{chunks: map[string]*chunk{}}
+	a.snapshots = &snapshotStream{dir: t.TempDir(), chunks: map[string]*chunk{}}
 	a.spill = newSpill(t.TempDir(), 1<<20)
 	a.xidEpoch = func(x uint32) uint64 { return uint64(x) }
 	return a
@@ -73,5 +73,33 @@ func TestChunkEntersTheFeedAtItsHighMarkWithoutKeysThatChanged(t *testing.T) {
 	e := a.cur.Events[0]
 	if e.Op != cdc.OpRead || e.Position != (cdc.Position{Epoch: 1, Commit: 300}) || e.XID != 0 || e.TxSize != 1 {
 		t.Errorf("event %+v, want the first read at the high mark", e)
+	}
+}
+
+func TestKeptChunkEntersTheFeedAgainAtTheSamePositions(t *testing.T) {
+	t.Parallel()
+	a, first := chunkOver(t, pgSnapshot{xmin: 11, xmax: 12})
+	kept, err := keptChunks(a.snapshots.dir)
+	if err != nil || len(kept) != 1 || kept[0].Rows != 1 || kept[0].Commit != 300 {
+		t.Fatalf("kept %+v, %v, want the one chunk", kept, err)
+	}
+	b := testAssembler(t)
+	c := &chunk{id: "c", topic: "p.s.t", path: kept[0].path, kept: true, settled: make(chan struct{}), rel: first.rel, readAt: kept[0].ReadAt}
+	b.snapshots.chunks["c"] = c
+	b.begin(200, 0, 11)
+	if err := b.onMessage(markOf("low")); err != nil {
+		t.Fatal(err)
+	}
+	b.commit(210)
+	b.begin(300, 0, 12)
+	if err := b.onMessage(markOf("high")); err != nil {
+		t.Fatal(err)
+	}
+	b.commit(310)
+	<-c.settled
+	a.cur.seal()
+	b.cur.seal()
+	if len(b.cur.Events) != 1 || b.cur.Events[0].Position != a.cur.Events[0].Position || string(b.cur.Events[0].Key) != string(a.cur.Events[0].Key) {
+		t.Errorf("events %+v, want those of the first time %+v", b.cur.Events, a.cur.Events)
 	}
 }

@@ -115,6 +115,10 @@ func (s *Source) stream(ctx context.Context, adm *admin, start begin, w *wire) e
 		s.mu.Unlock()
 		return err
 	}
+	if err := snap.restore(start); err != nil {
+		s.mu.Unlock()
+		return err
+	}
 	s.a, s.handed = a, start.state.Through
 	s.mu.Unlock()
 	s.confirmed.Store(uint64(start.state.Through))

@@ -4,7 +4,10 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"strconv"
 	"time"
 
@@ -23,12 +26,13 @@ type snapshotter struct {
 	run_   string // tells our marks from those of runs before
 	stream *snapshotStream
 	serial int
+	kept   map[int64][]*chunk // what an earlier run kept, by job
 }
 
 func newSnapshotter(s *Source, facts serverFacts) *snapshotter {
 	var id [8]byte
 	_, _ = rand.Read(id[:])
-	return &snapshotter{s: s, facts: facts, run_: hex.EncodeToString(id[:]), stream: &snapshotStream{chunks: map[string]*chunk{}}}
+	return &snapshotter{s: s, facts: facts, run_: hex.EncodeToString(id[:]), stream: &snapshotStream{dir: s.cfg.SpillDir, chunks: map[string]*chunk{}}}
 }
 
 // planSnapshots adds a job for each table that has not been loaded.
@@ -66,6 +70,7 @@ func (sn *snapshotter) run(ctx context.Context, start begin) error {
 		if err != nil {
 			return fmt.Errorf("list snapshots: %w", err)
 		}
+		sn.discardDone(jobs)
 		g, jobCtx := errgroup.WithContext(ctx)
 		g.SetLimit(sn.s.cfg.SnapshotWorkers)
 		for _, job := range jobs {
@@ -141,6 +146,7 @@ func (sn *snapshotter) table(ctx context.Context, job cdc.SnapshotJob) error {
 		job.Started = sn.s.deps.Now()
 	}
 	if plan.byBlock && job.Relfile != plan.relfile {
+		sn.discard(job.ID)
 		job.Relfile, job.Resume, job.Rows = plan.relfile, nil, 0
 	}
 	job.Status = cdc.SnapshotRunning
@@ -173,6 +179,7 @@ type published struct {
 	resume []string
 	rows   int64
 	end    cdc.LSN
+	path   string
 }
 
 // chunks reads the table from job.Resume and records each chunk once it is acknowledged. It tells whether it came to the end
@@ -185,11 +192,15 @@ func (sn *snapshotter) chunks(ctx context.Context, adm *admin, plan *tablePlan, 
 			sn.forget(w)
 		}
 	}()
+	waiting = sn.resumed(job)
 	resume, limit := job.Resume, min(1024, sn.s.cfg.ChunkRows)
 	ended := false
+	if n := len(waiting); n > 0 {
+		resume, ended = waiting[n-1].resume, waiting[n-1].last
+	}
 	for !ended || len(waiting) > 0 {
 		for !ended && len(waiting) < maxWaiting {
-			c, err := sn.readChunk(ctx, adm, plan, job.Where, resume, limit)
+			c, err := sn.readChunk(ctx, adm, plan, job, resume, limit)
 			if err != nil {
 				return false, err
 			}
@@ -208,14 +219,14 @@ func (sn *snapshotter) chunks(ctx context.Context, adm *admin, plan *tablePlan, 
 		if c.again {
 			// The read missed a commit that the log had before it. Read again from here; what was read after it is void too.
 			for _, w := range waiting {
-				sn.forget(w)
+				sn.void(w)
 			}
 			waiting, resume, ended = nil, c.from, false
 			sn.s.deps.Log.Debug("chunk is read again: a commit was not yet visible", "table", job.Schema+"."+job.Table)
 			continue
 		}
 		waiting = waiting[1:]
-		out = append(out, published{c.resume, int64(len(c.rows)), c.end})
+		out = append(out, published{c.resume, c.count, c.end, c.path})
 		c.arena, c.rows = nil, nil
 		var paused bool
 		if out, paused, err = sn.record(ctx, job, out); err != nil || paused {
@@ -236,7 +247,14 @@ func (sn *snapshotter) record(ctx context.Context, job *cdc.SnapshotJob, out []p
 	if n == 0 {
 		return out, false, nil
 	}
-	paused, err = sn.advance(ctx, *job)
+	if paused, err = sn.advance(ctx, *job); err != nil {
+		return out, paused, err
+	}
+	for _, p := range out[:n] {
+		if err := os.Remove(p.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return out, paused, fmt.Errorf("remove kept chunk: %w", err)
+		}
+	}
 	return append(out[:0], out[n:]...), paused, err
 }
 
@@ -257,6 +275,17 @@ func (sn *snapshotter) recordAll(ctx context.Context, job *cdc.SnapshotJob, out 
 	return nil
 }
 
+// void drops a chunk that is read again, with what was kept of it.
+func (sn *snapshotter) void(c *chunk) {
+	sn.s.mu.Lock()
+	defer sn.s.mu.Unlock()
+	sn.stream.forget(c)
+	if c.path != "" {
+		_ = os.Remove(c.path)
+	}
+}
+
+// forget lets the stream pass over a chunk; what was kept of it serves the next run.
 func (sn *snapshotter) forget(c *chunk) {
 	sn.s.mu.Lock()
 	defer sn.s.mu.Unlock()
@@ -264,16 +293,16 @@ func (sn *snapshotter) forget(c *chunk) {
 }
 
 // readChunk writes the low mark, reads, writes the high mark.
-func (sn *snapshotter) readChunk(ctx context.Context, adm *admin, plan *tablePlan, where string, resume []string, limit int) (*chunk, error) {
+func (sn *snapshotter) readChunk(ctx context.Context, adm *admin, plan *tablePlan, job *cdc.SnapshotJob, resume []string, limit int) (*chunk, error) {
 	sn.s.mu.Lock()
 	sn.serial++
-	c := &chunk{id: sn.run_ + "." + strconv.Itoa(sn.serial), topic: topicName(sn.s.cfg.TopicPrefix, plan.schema, plan.table), from: resume, settled: make(chan struct{})}
+	c := &chunk{id: sn.run_ + "." + strconv.Itoa(sn.serial), topic: topicName(sn.s.cfg.TopicPrefix, plan.schema, plan.table), from: resume, job: job.ID, settled: make(chan struct{})}
 	sn.stream.chunks[c.id] = c
 	sn.s.mu.Unlock()
 	if err := adm.mark(ctx, "low", c.id); err != nil {
 		return nil, err
 	}
-	if err := plan.read(ctx, adm, c, sn.s.cfg, where, resume, limit); err != nil {
+	if err := plan.read(ctx, adm, c, sn.s.cfg, job.Where, resume, limit); err != nil {
 		return nil, err
 	}
 	c.readAt = sn.s.deps.Now()
