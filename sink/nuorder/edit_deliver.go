@@ -222,6 +222,10 @@ func (o *Orders) update(ctx context.Context, t *turn, body []byte) (Order, error
 		number = t.object.StoredKey
 	}
 	got, err := o.client.UpdateOrderByNumber(ctx, number, body)
+	if err == nil && (got.ID == "" || len(got.Lines) == 0) {
+		// An answer that does not show the order: it is read.
+		got, err = o.client.Order(ctx, t.object.RemoteID)
+	}
 	if err == nil && string(got.ID) == t.object.RemoteID {
 		o.learnStored(t, &got)
 		return got, nil

@@ -73,11 +73,13 @@ func (o *Orders) rename(ctx context.Context, i *ledger.Intent) (string, error) {
 		switch {
 		case err == nil && string(got.ID) == i.NuORDERID:
 			return "", nil
+		case err == nil && got.ID == "":
+			// The answer does not tell whose number it was: the order itself does.
 		case err == nil:
 			return "", o.undo(ctx, i, &got)
 		case ConflictID(err) != "" || fault.CodeOf(err) == CodeConflict:
 			return "", numberTaken(i.NuORDERID, i.OMSNumber, ConflictID(err), err)
-		case !IsNotFound(err) && !ambiguous(err):
+		case err != nil && !IsNotFound(err) && !ambiguous(err):
 			return "", fmt.Errorf("number order %s: %w", i.NuORDERID, err)
 		}
 	}
