@@ -46,6 +46,9 @@ test-pg: ## the capture's tests on PostgreSQL 14 to 18 as the lab fetches them: 
 		NUBRIDGE_POSTGRES_BIN=$$(bench/lab/postgres.sh bin $$m) NUBRIDGE_TEST_POSTGRES=$$m CI=true go test -count=1 ./cdc/...; \
 	done
 
+test-conformance: ## the feed beside Debezium's, event by event: ARGS="-v -postgres 16"
+	go run ./bench/conformance $(ARGS)
+
 lab-start: ## a real broker on port 9092 and PostgreSQL on 5400 plus its major: MAJOR=17
 	bench/lab/kafka.sh start
 	bench/lab/postgres.sh start $(or $(MAJOR),17)
@@ -58,4 +61,4 @@ lab-stop: ## end whatever the lab runs
 lab-status: ## what the lab runs
 	@bench/lab/kafka.sh status; bench/lab/postgres.sh status; bench/lab/debezium.sh status
 
-.PHONY: bench-capture test-pg lab-start lab-stop lab-status bench-mapping orders-torture orders-torture-unbounded help build test check lint fmt demo
+.PHONY: bench-capture test-conformance test-pg lab-start lab-stop lab-status bench-mapping orders-torture orders-torture-unbounded help build test check lint fmt demo
