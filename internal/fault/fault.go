@@ -88,7 +88,7 @@ func (e *Error) ExitCode() int {
 	switch {
 	case strings.HasSuffix(e.Code, "_unreachable"):
 		return 3
-	case e.Kind == Halt:
+	case e.Kind == Halt, e.Code == "unauthorized", e.Code == "forbidden":
 		return 2
 	default:
 		return 1
