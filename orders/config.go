@@ -81,7 +81,8 @@ type Config struct {
 	MarkAs string
 	// Every is the time between polls; 10 minutes by default.
 	Every time.Duration
-	// Workers take orders forward at once; 4 by default.
+	// Workers take orders forward at once; 16 by default, more than either far end takes at once: an order is at one of them at a
+	// time, and their clients keep their own limits.
 	Workers int
 	// Timeout of one create; 30 s by default.
 	Timeout time.Duration
@@ -119,7 +120,7 @@ func (c Config) withDefaults() Config {
 	c.Watch = slices.DeleteFunc(slices.Clone(c.Watch), func(s string) bool { return s == "" })
 	c.MarkAs = cmp.Or(c.MarkAs, "processed")
 	c.Every = cmp.Or(c.Every, 10*time.Minute)
-	c.Workers = cmp.Or(c.Workers, 4)
+	c.Workers = cmp.Or(c.Workers, 16)
 	c.Timeout = cmp.Or(c.Timeout, 30*time.Second)
 	c.Settle = cmp.Or(c.Settle, 30*time.Second)
 	c.Attempts = cmp.Or(c.Attempts, 3)

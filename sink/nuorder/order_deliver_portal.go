@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -16,6 +17,9 @@ type OrderPortal struct {
 	client *Client
 	names  func(ctx context.Context) (map[string]string, error)
 
+	// named matches an order that names a warehouse.
+	named *regexp.Regexp
+
 	mu sync.Mutex
 	// warehouses are codes by _id, as last asked for.
 	warehouses map[string]string
@@ -25,7 +29,7 @@ type OrderPortal struct {
 // NewOrderPortal makes the poller's view of a portal. Orders name warehouses by NuORDER's _id; names, if not nil, gives their codes
 // by _id, and orders are then shown with codes, which mappings can know.
 func NewOrderPortal(c *Client, names func(ctx context.Context) (map[string]string, error)) *OrderPortal {
-	p := &OrderPortal{client: c, names: names, warehouses: map[string]string{}}
+	p := &OrderPortal{client: c, names: names, warehouses: map[string]string{}, named: regexp.MustCompile(`"warehouse"\s*:\s*"[^"]`)}
 	for name, id := range c.Dialect().Warehouses {
 		p.warehouses[id] = name
 	}
@@ -81,6 +85,9 @@ func (c *Client) statusAnswer(ctx context.Context, route, id string, s Status) (
 
 // shown replaces the _ids of warehouses by their codes.
 func (p *OrderPortal) shown(ctx context.Context, raw json.RawMessage) ([]byte, error) {
+	if !p.named.Match(raw) {
+		return raw, nil // orders are large, and most name no warehouse
+	}
 	var doc map[string]json.RawMessage
 	if err := decode(raw, &doc); err != nil {
 		return nil, fault.New(fault.Retry, CodeUnreadable, "read an order: the answer is no JSON object")
