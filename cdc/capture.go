@@ -38,6 +38,8 @@ type CaptureConfig struct {
 	MinBackoff, MaxBackoff time.Duration
 	// Halts tells failures that no new session can mend; Run returns them. Nil means that none is.
 	Halts func(error) bool
+	// Acked sees each batch when it is acknowledged, before it is released; it must not block. It may be nil.
+	Acked func(*Batch)
 }
 
 // Capture moves batches from a source to a publisher and confirms what was acknowledged: Source, Publisher, Checkpoints,
@@ -221,6 +223,9 @@ func (c *Capture) settle(ctx context.Context, src Source, acks <-chan acknowledg
 			}
 			if a.batch.Through != 0 {
 				newest.Through, newest.Last, dirty = a.batch.Through, a.batch.Last, true
+			}
+			if c.cfg.Acked != nil {
+				c.cfg.Acked(a.batch)
 			}
 			src.Release(a.batch)
 		case <-tick.C:

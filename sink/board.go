@@ -37,8 +37,11 @@ type entry struct {
 	position cdc.Position
 	// since is the commit time of the oldest touch, zero if none has one.
 	since time.Time
-	trace string
-	rank  int
+	// trace is that of the newest change, others are those of older ones, linksMost at most; unlinked counts the rest.
+	trace    string
+	others   []string
+	unlinked int
+	rank     int
 	// came and last are when the first and the newest touch came in.
 	came, last time.Time
 	// request is the sequence number of the newest request claimed for the key, force that a person asked for it.
@@ -120,7 +123,10 @@ func (b *board) touch(t *touched) {
 		e.sources = append(e.sources, t.source)
 	}
 	if p := t.touch.record.position; p.Compare(e.position) > 0 {
-		e.position, e.trace = p, t.trace
+		e.position = p
+		e.follow(t.trace)
+	} else {
+		e.link(t.trace)
 	}
 	if !t.commit.IsZero() && (e.since.IsZero() || t.commit.Before(e.since)) {
 		e.since = t.commit
@@ -131,6 +137,30 @@ func (b *board) touch(t *touched) {
 		}
 	}
 	b.enqueue(e)
+}
+
+// linksMost bounds the traces of older changes that a delivery links to.
+const linksMost = 128
+
+// follow goes on in the trace of a newer change and keeps the older one, once.
+func (e *entry) follow(newer string) {
+	if older := e.trace; newer != "" {
+		e.trace = newer
+		e.link(older)
+	}
+}
+
+// link keeps the trace of an older change; it is the one to go on in if there is no other.
+func (e *entry) link(older string) {
+	switch n := len(e.others); {
+	case older == "" || older == e.trace || n > 0 && e.others[n-1] == older:
+	case e.trace == "":
+		e.trace = older
+	case n == linksMost:
+		e.unlinked++
+	default:
+		e.others = append(e.others, older)
+	}
 }
 
 // ask adds a claimed request to its key.
@@ -232,6 +262,8 @@ type turn struct {
 	position cdc.Position
 	since    time.Time
 	trace    string
+	others   []string
+	unlinked int
 	rank     int
 	request  int64
 	force    bool
@@ -248,10 +280,11 @@ type turn struct {
 
 func (b *board) begin(e *entry) *turn {
 	t := &turn{
-		entry: e, key: e.key, touches: e.touches, sources: e.sources, position: e.position, since: e.since, trace: e.trace,
+		entry: e, key: e.key, touches: e.touches, sources: e.sources, position: e.position, since: e.since, trace: e.trace, others: e.others, unlinked: e.unlinked,
 		rank: e.rank, request: e.request, force: e.force, attempts: e.attempts,
 	}
 	e.touches, e.sources, e.since, e.request, e.force = nil, nil, time.Time{}, 0, false
+	e.trace, e.others, e.unlinked = "", nil, 0
 	e.came, e.last = time.Time{}, time.Time{}
 	e.state = busy
 	b.busy++
@@ -274,6 +307,7 @@ func (b *board) putBack(t *turn, due time.Time) {
 		e.since = t.since
 	}
 	e.request, e.force = max(e.request, t.request), e.force || t.force
+	e.restore(t)
 	b.prune(e)
 	if len(e.touches) == 0 && e.request == 0 {
 		delete(b.entries, e.key)
@@ -281,6 +315,16 @@ func (b *board) putBack(t *turn, due time.Time) {
 		b.delay(e, due)
 	}
 	wake(b.work)
+}
+
+// restore brings the traces of an undone turn back, in front of what came meanwhile.
+func (e *entry) restore(t *turn) {
+	newer, others, unlinked := e.trace, e.others, e.unlinked
+	e.trace, e.others, e.unlinked = t.trace, t.others, t.unlinked+unlinked
+	for _, trace := range others {
+		e.link(trace)
+	}
+	e.follow(newer)
 }
 
 // finish ends a turn whose touches are settled. What came meanwhile goes on.

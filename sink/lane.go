@@ -89,7 +89,10 @@ func (l *Loop) span(ctx context.Context, t *turn) (context.Context, trace.Span) 
 	}
 	ctx, span := l.Tracer.Start(ctx, "deliver "+string(l.config.Flow), trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(
 		attribute.String("nubridge.environment", l.config.Environment), attribute.String("nubridge.flow", string(l.config.Flow)),
-		attribute.Int("nubridge.touches", len(t.touches)), attribute.Int("nubridge.attempt", t.attempts+1)))
+		attribute.Int("nubridge.touches", len(t.touches)), attribute.Int("nubridge.attempt", t.attempts+1)), trace.WithLinks(links(t.others)...))
+	if t.unlinked > 0 {
+		span.SetAttributes(attribute.Int("nubridge.unlinked", t.unlinked))
+	}
 	if span.SpanContext().IsValid() {
 		carrier := propagation.MapCarrier{}
 		propagation.TraceContext{}.Inject(ctx, carrier)
@@ -98,8 +101,21 @@ func (l *Loop) span(ctx context.Context, t *turn) (context.Context, trace.Span) 
 	return ctx, span
 }
 
+// links lead to the older changes that one delivery carries too.
+func links(traces []string) []trace.Link {
+	list := make([]trace.Link, 0, len(traces))
+	for _, t := range traces {
+		ctx := propagation.TraceContext{}.Extract(context.Background(), propagation.MapCarrier{"traceparent": t})
+		if sc := trace.SpanContextFromContext(ctx); sc.IsValid() {
+			list = append(list, trace.Link{SpanContext: sc})
+		}
+	}
+	return list
+}
+
 // delivered turns the answer into a settlement.
 func (l *Loop) delivered(t *turn, d *Delivery, action string) {
+	l.flight.succeeded(l.Now())
 	s := l.settlement(t, d.Disposition, ledger.ClearDoubt)
 	s.Calls = d.Calls
 	switch d.Disposition {
@@ -160,6 +176,11 @@ func (l *Loop) refused(t *turn, d Delivery, err error) {
 		l.halt(e.Code, err.Error())
 		out.again = now
 	default:
+		if l.flight.alone(t.attempts, now) {
+			out.settlement.Disposition = ledger.Parked
+			out.settlement.Cause = &ledger.Cause{Code: ledger.CodeKeepsFailing, Rule: fault.CodeOf(err), Text: err.Error() + "; it is tried again every few minutes"}
+			break
+		}
 		out.failed = true
 		out.again = now.Add(l.backoff(t.attempts + 1))
 		if e != nil && e.After > 0 {

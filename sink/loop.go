@@ -15,7 +15,7 @@ import (
 	"nubridge/mapper"
 )
 
-// Deps are what a loop works with. Logger, Tracer and Now may be nil.
+// Deps are what a loop works with. Logger, Tracer, Measures and Now may be nil.
 type Deps struct {
 	Log    Log
 	Reader Reader
@@ -27,6 +27,8 @@ type Deps struct {
 	OpenOrders func(ctx context.Context) ([]mapper.OpenOrder, error)
 	Logger     *slog.Logger
 	Tracer     trace.Tracer
+	// Measures takes what deliveries leave behind for metrics.
+	Measures *Measures
 	// Now is the clock; time.Now if nil.
 	Now func() time.Time
 }

@@ -253,6 +253,7 @@ func (s *settler) settled(ctx context.Context, batch []outcome, tracks []*track,
 	}
 	for i := range batch {
 		if batch[i].final() {
+			s.Measures.settled(ctx, &s.config, &batch[i], now)
 			b.finish(batch[i].turn)
 		}
 	}

@@ -4,18 +4,21 @@ import (
 	"encoding/base64"
 	"strconv"
 	"strings"
+	"time"
 
 	"go.opentelemetry.io/otel/trace"
 
 	"nubridge/cdc"
 )
 
-// traceOf gives the W3C trace context of the transaction: what the application wrote, else that of a span of our own.
+// traceOf gives the W3C trace context of the transaction: what the application wrote, else that of a span of our own, which lasts
+// from the commit until it is read here.
 func (a *assembler) traceOf(tx *transaction) {
 	if a.tracer == nil {
 		return
 	}
-	ctx, span := a.tracer.Start(a.ctx, "source transaction", trace.WithSpanKind(trace.SpanKindProducer))
+	ctx, span := a.tracer.Start(a.ctx, "source transaction", trace.WithSpanKind(trace.SpanKindProducer),
+		trace.WithTimestamp(time.UnixMicro(tx.commitTime)))
 	defer span.End()
 	sc := trace.SpanContextFromContext(ctx)
 	if sc.IsValid() && sc.IsSampled() {

@@ -23,6 +23,8 @@ type breaker struct {
 	state   atomic.Int32
 	opened  atomic.Int64
 	probing atomic.Bool
+	// told is called when the state changes; it must not ask the breaker anything. It may be nil.
+	told func(state string)
 	// failed is the request that was answered with 500 last.
 	failed atomic.Uint64
 }
@@ -57,6 +59,9 @@ func newBreaker(class Class, c BreakerConfig, now func() time.Time) *breaker {
 		// Runs under the library's lock: it must not ask the breaker anything.
 		OnStateChange: func(_ string, _, to gobreaker.State) {
 			b.state.Store(int32(to))
+			if b.told != nil {
+				b.told(to.String())
+			}
 			switch to {
 			case gobreaker.StateOpen:
 				b.opened.Add(1)

@@ -35,6 +35,13 @@ func (b *budget) spend() bool {
 	return true
 }
 
+// left gives the retries that are allowed at once.
+func (b *budget) left() float64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.credits
+}
+
 // jitter is the wait before retry n (from 1): full jitter under a cap that doubles from 200 ms to 2 s.
 func jitter(n int) time.Duration {
 	most := min(100*time.Millisecond<<min(n, 5), 2*time.Second)

@@ -132,7 +132,9 @@ func (c *Client) pause(ctx context.Context, d time.Duration) bool {
 
 // attempt passes the gate and makes one attempt.
 func (c *Client) attempt(ctx context.Context, r *request, try int) (*answer, error) {
+	asked := c.now()
 	t, err := c.gate.enter(ctx, r.class, rankOf(ctx, r.class))
+	c.turned(ctx, r.class, c.now().Sub(asked), err)
 	if err != nil {
 		return nil, err
 	}
@@ -141,6 +143,7 @@ func (c *Client) attempt(ctx context.Context, r *request, try int) (*answer, err
 	defer func() { t.done(failure) }()
 	if end, ok := ctx.Deadline(); ok && end.Sub(c.now()) < c.config.Deadlines.Least {
 		failure = fault.New(fault.Retry, CodeDeadlineClose, "%s: not sent, the deadline is too close", r.name())
+		c.turned(ctx, r.class, 0, failure)
 		return nil, failure
 	}
 	countAttempt(ctx)
@@ -152,6 +155,7 @@ func (c *Client) attempt(ctx context.Context, r *request, try int) (*answer, err
 		attribute.Int("nubridge.attempt", try),
 	))
 	defer span.End()
+	sent := c.now()
 	a, err := c.exchange(ctx, r)
 	if err == nil {
 		err = classify(r.name(), r.write(), r.want, a, c.config)
@@ -160,6 +164,7 @@ func (c *Client) attempt(ctx context.Context, r *request, try int) (*answer, err
 		c.measureSkew(a)
 		span.SetAttributes(attribute.Int("http.response.status_code", a.status), attribute.String("nuorder.request_token", a.requestToken))
 	}
+	c.called(ctx, r.class, c.now().Sub(sent), a, err)
 	if err != nil {
 		failure = c.explain(err)
 		span.SetAttributes(attribute.String("error.type", fault.CodeOf(err)))

@@ -22,6 +22,7 @@ type Client struct {
 	signer      signer
 	credentials func() Credentials
 	tracer      trace.Tracer
+	measures    *Measures
 	propagator  propagation.TextMapPropagator
 	log         *slog.Logger
 	now         func() time.Time
@@ -39,7 +40,9 @@ type Deps struct {
 	Shares Shares
 	// Tracer makes one client span per attempt; default none.
 	Tracer trace.Tracer
-	// Log gets warnings about the clock; default none.
+	// Measures takes what calls leave behind for metrics; default none.
+	Measures *Measures
+	// Log gets warnings about the clock and the state of breakers; default none.
 	Log *slog.Logger
 	// Now is the clock; default time.Now.
 	Now func() time.Time
@@ -74,11 +77,17 @@ func New(c Config, d Deps) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configure the NuORDER client: %w", err)
 	}
-	return &Client{
+	made := &Client{
 		config: c, base: base, http: client, signer: newSigner(c), credentials: d.Credentials,
-		tracer: d.Tracer, propagator: propagation.TraceContext{}, log: d.Log, now: d.Now,
+		tracer: d.Tracer, measures: d.Measures, propagator: propagation.TraceContext{}, log: d.Log, now: d.Now,
 		gate: newGate(c, d.Shares, d.Now), budget: newBudget(c.RetryShare, c.RetryReserve),
-	}, nil
+	}
+	for class, b := range made.gate.breakers {
+		b.told = func(state string) {
+			d.Log.Warn("breaker changed", "environment", c.Environment, "class", string(class), "state", state)
+		}
+	}
+	return made, nil
 }
 
 // Close lets go of idle connections.
@@ -95,6 +104,8 @@ type Stats struct {
 	InFlight, Waiting, Limit int
 	// Rate is the effective limit in calls per second.
 	Rate float64
+	// Budget is how many retries are allowed at once.
+	Budget float64
 	// PausedUntil is the end of a pause of the whole client, zero if there is none; PauseCode is its cause.
 	PausedUntil time.Time
 	PauseCode   string

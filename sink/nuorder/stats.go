@@ -9,6 +9,7 @@ import (
 // Stats gives a picture of the client's state; it never blocks for long.
 func (c *Client) Stats() Stats {
 	s := c.gate.stats()
+	s.Budget = c.budget.left()
 	s.Skew = time.Duration(c.skew.Load())
 	return s
 }
