@@ -24,6 +24,7 @@ type options struct {
 	seed         uint64
 	unbounded    bool
 	settle       time.Duration
+	latency      time.Duration
 	verbose      bool
 }
 
@@ -41,6 +42,7 @@ func main() {
 	flag.Uint64Var(&o.seed, "seed", 0, "seed of all dice; 0 takes one from the clock")
 	flag.BoolVar(&o.unbounded, "unbounded", false, "let the OMS be later than the settle window, and check that each double is found")
 	flag.DurationVar(&o.settle, "settle", time.Second, "settle window")
+	flag.DurationVar(&o.latency, "latency", 0, "with -speed: how long both far ends take over each call, at least")
 	fast := flag.Bool("speed", false, "measure the speed of orders with twenty lines instead")
 	flag.BoolVar(&o.verbose, "v", false, "tell of each child")
 	flag.Parse()

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -10,6 +11,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"nubridge/internal/ledger"
+	portal "nubridge/internal/sandbox/nuorder"
+	sandbox "nubridge/internal/sandbox/oms"
 	"nubridge/orders"
 	"nubridge/orders/oms"
 	"nubridge/sink/nuorder"
@@ -28,6 +31,14 @@ func speed(ctx context.Context, o options, log *slog.Logger) (bool, error) {
 	w.api.ClearFaults()
 	w.api.SetSearchLag(0)
 	w.portal.ClearFaults()
+	if o.latency > 0 {
+		if err := w.api.AddFault(sandbox.Fault{Kind: sandbox.Slow, Delay: o.latency}); err != nil {
+			return false, err
+		}
+		if _, err := w.portal.AddFault(portal.Fault{Kind: "slow", Path: "/api/**", Delay: portal.Duration(o.latency)}); err != nil {
+			return false, err
+		}
+	}
 	omsAlone, err := w.omsAlone(ctx, o.count, log)
 	if err != nil {
 		return false, err
@@ -42,8 +53,8 @@ func speed(ctx context.Context, o options, log *slog.Logger) (bool, error) {
 	}
 	rate := func(d time.Duration) float64 { return float64(o.count) / d.Seconds() }
 	slowest := min(rate(omsAlone), rate(nuorderAlone))
-	fmt.Printf("orders-speed orders=%d lines=20 oms_alone_per_s=%.0f nuorder_alone_per_s=%.0f bridge_per_s=%.0f vs_slowest=%.2f\n",
-		o.count, rate(omsAlone), rate(nuorderAlone), rate(bridge), rate(bridge)/slowest)
+	fmt.Printf("orders-speed orders=%d lines=20 latency_ms=%d oms_alone_per_s=%.0f nuorder_alone_per_s=%.0f bridge_per_s=%.0f vs_slowest=%.2f\n",
+		o.count, o.latency.Milliseconds(), rate(omsAlone), rate(nuorderAlone), rate(bridge), rate(bridge)/slowest)
 	return rate(bridge) >= slowest/2, nil
 }
 
@@ -164,15 +175,30 @@ func (w *world) bridgeSpeed(ctx context.Context, n int, log *slog.Logger) (time.
 	if err != nil {
 		return 0, err
 	}
+	running, stop := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	defer func() { stop(); <-ended }()
 	began := time.Now()
-	for {
-		if err := p.Once(ctx); err != nil {
-			return 0, err
+	go func() {
+		defer close(ended)
+		if err := p.Run(running); err != nil && running.Err() == nil {
+			log.Error("the poller ended", slog.Any("error", err))
 		}
+	}()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
 		var done int
 		err := w.ledgerPool.QueryRow(ctx, `select count(*) from order_intents where environment = $1 and state = 'NUMBERED'`, environment).Scan(&done)
 		if err != nil || done == n {
 			return time.Since(began), err
+		}
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-ended:
+			return 0, errors.New("the poller ended")
+		case <-tick.C:
 		}
 	}
 }
