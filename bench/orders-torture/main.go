@@ -16,6 +16,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"nubridge/internal/sandbox/postgres"
 )
 
 // options of a run.
@@ -61,7 +63,15 @@ func main() {
 	} else {
 		fmt.Printf("orders-torture: %d orders, %d kills at each of 11 points, seed %d\n", o.count, o.kills, o.seed)
 	}
-	ok, err := do(ctx, o, log)
+	server, err := postgres.Start(ctx, postgres.Config{})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "orders-torture:", err)
+		os.Exit(1)
+	}
+	ok, err := do(ctx, o, server, log)
+	if stopErr := server.Stop(context.WithoutCancel(ctx)); stopErr != nil {
+		fmt.Fprintln(os.Stderr, "stop PostgreSQL:", stopErr)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "orders-torture:", err)
 	}

@@ -11,17 +11,18 @@ import (
 	"syscall"
 	"time"
 
+	"nubridge/internal/sandbox/postgres"
 	"nubridge/orders"
 )
 
 // run is the whole torture; it tells whether everything held.
-func run(ctx context.Context, o options, log *slog.Logger) (bool, error) {
+func run(ctx context.Context, o options, server *postgres.Server, log *slog.Logger) (bool, error) {
 	began := time.Now()
-	w, err := newWorld(ctx, o, log)
+	w, err := newWorld(ctx, o, server)
 	if err != nil {
 		return false, err
 	}
-	defer w.close(context.WithoutCancel(ctx))
+	defer w.close()
 	var kills []string
 	for range o.kills {
 		for _, p := range orders.Points() {

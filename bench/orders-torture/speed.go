@@ -13,6 +13,7 @@ import (
 	"nubridge/internal/ledger"
 	portal "nubridge/internal/sandbox/nuorder"
 	sandbox "nubridge/internal/sandbox/oms"
+	"nubridge/internal/sandbox/postgres"
 	"nubridge/orders"
 	"nubridge/orders/oms"
 	"nubridge/sink/nuorder"
@@ -22,12 +23,12 @@ const speedWorkers = 8
 
 // speed measures the way of orders with twenty lines each against what the two far ends give alone to eight callers. All three and
 // the database share the machine, so the far ends' own work counts against the bridge.
-func speed(ctx context.Context, o options, log *slog.Logger) (bool, error) {
-	w, err := newWorld(ctx, o, log)
+func speed(ctx context.Context, o options, server *postgres.Server, log *slog.Logger) (bool, error) {
+	w, err := newWorld(ctx, o, server)
 	if err != nil {
 		return false, err
 	}
-	defer w.close(context.WithoutCancel(ctx))
+	defer w.close()
 	w.api.ClearFaults()
 	w.api.SetSearchLag(0)
 	w.portal.ClearFaults()

@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"net/http/httptest"
 	"net/netip"
-	"os"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -53,28 +52,25 @@ type world struct {
 // sku is something that can be ordered.
 type sku struct{ brandID, size, upc, price string }
 
-func newWorld(ctx context.Context, o options, log *slog.Logger) (*world, error) {
-	w := &world{options: o, dice: rand.New(rand.NewPCG(o.seed, 1))}
-	var err error
-	if w.server, err = postgres.Start(ctx, postgres.Config{}); err != nil {
-		return nil, err
-	}
+// newWorld builds it on a PostgreSQL server, which it does not stop.
+func newWorld(ctx context.Context, o options, server *postgres.Server) (*world, error) {
+	w := &world{options: o, dice: rand.New(rand.NewPCG(o.seed, 1)), server: server}
 	if err := w.openDatabase(ctx); err != nil {
-		w.close(context.WithoutCancel(ctx))
+		w.close()
 		return nil, err
 	}
 	if err := w.openRemotes(o); err != nil {
-		w.close(context.WithoutCancel(ctx))
+		w.close()
 		return nil, err
 	}
 	if err := w.fillPortal(ctx); err != nil {
-		w.close(context.WithoutCancel(ctx))
+		w.close()
 		return nil, err
 	}
 	return w, w.spoil()
 }
 
-func (w *world) close(ctx context.Context) {
+func (w *world) close() {
 	if w.nuorder != nil {
 		w.nuorder.Close()
 		w.portal.Close()
@@ -88,9 +84,6 @@ func (w *world) close(ctx context.Context) {
 	}
 	if w.ledgerPool != nil {
 		w.ledgerPool.Close()
-	}
-	if err := w.server.Stop(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "stop PostgreSQL:", err)
 	}
 }
 
