@@ -29,7 +29,8 @@ type GroupConfig struct {
 	PollRecords int
 	// SessionTimeout is how long the group waits for a silent member, default 30 s; heartbeats go out at a tenth of it.
 	SessionTimeout time.Duration
-	// RebalanceTimeout is how long the group waits for members to join again, default 30 s.
+	// RebalanceTimeout is how long the group waits for members to join again, default SessionTimeout: members here join at their
+	// next heartbeat, and one that was killed while it joined would hold up all others for so long.
 	RebalanceTimeout time.Duration
 	// WatchInterval is how often new topics and partitions are looked for, default 5 s.
 	WatchInterval time.Duration
@@ -47,7 +48,7 @@ func (c GroupConfig) withDefaults() GroupConfig {
 		}
 	}
 	def(&c.SessionTimeout, 30*time.Second)
-	def(&c.RebalanceTimeout, 30*time.Second)
+	def(&c.RebalanceTimeout, c.SessionTimeout)
 	def(&c.WatchInterval, 5*time.Second)
 	def(&c.FetchWait, 500*time.Millisecond)
 	def(&c.StallAfter, 30*time.Second)
