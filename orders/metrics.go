@@ -21,11 +21,11 @@ import (
 //
 // It starts nothing; the returned registration ends it.
 func Observe(meter metric.Meter, l *ledger.Intents, environment string) (metric.Registration, error) {
-	counts, err1 := meter.Int64ObservableGauge("nubridge_orders", metric.WithDescription("NuORDER orders on their way into the OMS, by state"))
-	oldest, err2 := meter.Float64ObservableGauge("nubridge_orders_oldest_seconds", metric.WithDescription("age of the oldest order in a state"))
-	doubled, err3 := meter.Int64ObservableGauge("nubridge_orders_doubled", metric.WithDescription("second OMS orders under one reference that nobody has settled"))
-	changed, err4 := meter.Int64ObservableGauge("nubridge_orders_changed", metric.WithDescription("orders changed at NuORDER after their import"))
-	polled, err5 := meter.Float64ObservableGauge("nubridge_orders_polled_seconds", metric.WithDescription("time since the last poll began"))
+	counts, err1 := meter.Int64ObservableGauge("nubridge_orders", metric.WithDescription("NuORDER orders on their way into the OMS, by state [environment, state]"))
+	oldest, err2 := meter.Float64ObservableGauge("nubridge_orders_oldest_seconds", metric.WithDescription("age of the oldest order in a state [environment, state]"))
+	doubled, err3 := meter.Int64ObservableGauge("nubridge_orders_doubled", metric.WithDescription("second OMS orders under one reference that nobody has settled; not zero is an alert [environment]"))
+	changed, err4 := meter.Int64ObservableGauge("nubridge_orders_changed", metric.WithDescription("orders changed at NuORDER after their import, for a person [environment]"))
+	polled, err5 := meter.Float64ObservableGauge("nubridge_orders_polled_seconds", metric.WithDescription("time since the last poll began [environment]"))
 	for _, err := range []error{err1, err2, err3, err4, err5} {
 		if err != nil {
 			return nil, fmt.Errorf("make the metrics of orders: %w", err)

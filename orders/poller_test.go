@@ -10,6 +10,8 @@ import (
 	"nubridge/internal/fault"
 	"nubridge/internal/ledger"
 	sandbox "nubridge/internal/sandbox/oms"
+	"nubridge/internal/sandbox/postgres"
+	"nubridge/internal/sandbox/postgres/pgtest"
 	"nubridge/orders"
 )
 
@@ -311,6 +313,43 @@ func (s *stockDoubts) DoubtStock(context.Context, string, []orders.Line) error {
 	return nil
 }
 func (s *stockDoubts) times() int64 { return s.n.Load() }
+
+func TestPollerGoesOnAfterItsDatabaseCrashed(t *testing.T) {
+	t.Parallel()
+	server := pgtest.Server(t, postgres.Config{})
+	w := newWorldOn(t, pgtest.PoolOf(t, pgtest.NewDatabase(t, server, "crash")))
+	first := w.approve()
+	p := w.poller(func(_ *orders.Deps, c *orders.Config) { c.Every = 100 * time.Millisecond })
+	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- p.Run(ctx) }()
+	defer func() { cancel(); <-done }()
+	marked := func(id string) bool {
+		i, err := w.intents.Get(ctx, "sandbox", id)
+		return err == nil && i != nil && i.State == ledger.Marked
+	}
+	await := func(id string) {
+		t.Helper()
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		for !marked(id) {
+			select {
+			case <-ctx.Done():
+				t.Fatalf("order %s was not marked", id)
+			case <-tick.C:
+			}
+		}
+	}
+	await(first)
+	must(t, server.Crash(ctx))
+	must(t, server.Launch(ctx))
+	second := w.portal.place(w.skus[:1], "", w.customer())
+	await(second)
+	if len(w.omsOrders(first)) != 1 || len(w.omsOrders(second)) != 1 {
+		t.Errorf("OMS orders %v and %v", w.omsOrders(first), w.omsOrders(second))
+	}
+}
 
 func TestOnlyOnePollerIsActive(t *testing.T) {
 	t.Parallel()

@@ -37,7 +37,12 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	pool := pgtest.Pool(t)
+	return newWorldOn(t, pgtest.Pool(t))
+}
+
+// newWorldOn is newWorld in a database of the test's choice.
+func newWorldOn(t *testing.T, pool *pgxpool.Pool) *world {
+	t.Helper()
 	applyLedger(t, pool)
 	if _, err := sandbox.Apply(t.Context(), pool); err != nil {
 		t.Fatal(err)
