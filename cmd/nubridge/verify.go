@@ -67,13 +67,18 @@ func (c verifyOrdersCmd) Run(ctx context.Context, s std) error {
 	only := *cfg // the one environment, and nothing of capture
 	only.Capture.Off = true
 	only.Environments = map[string]*config.Environment{name: cfg.Environments[name]}
-	b, err := assemble(ctx, &only, tel, telemetry.NewLogger(s.err, cfg.Log.Format, slog.LevelWarn.String()))
+	log := telemetry.NewLogger(s.err, cfg.Log.Format, slog.LevelWarn.String())
+	g := lifecycle.NewGroup(log, grace)
+	defer g.Stop()
+	g.Close("telemetry", tel.Close)
+	b, err := assemble(ctx, &only, tel, log)
 	if err != nil {
-		return errors.Join(err, tel.Close(context.WithoutCancel(ctx)))
+		return err
 	}
-	defer b.close()
-	err = c.audit(ctx, s, b, name)
-	return errors.Join(err, tel.Close(context.WithoutCancel(ctx)))
+	g.Close("connections", func(context.Context) error { b.close(); return nil })
+	g.Go("ledger", b.store.Listen)
+	g.Go("shares", b.envs[0].shares.Run) // the running bridge leaves it a part of the portal's limits
+	return c.audit(ctx, s, b, name)
 }
 
 func (c verifyOrdersCmd) audit(ctx context.Context, s std, b *bridge, name string) error {
