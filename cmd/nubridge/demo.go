@@ -55,7 +55,7 @@ func (c demoCmd) bridge(ctx context.Context, s std, w *sandbox.World, start time
 		return err
 	}
 	log := telemetry.NewLogger(s.err, "text", c.Log)
-	tel, err := telemetry.New(ctx, telemetry.Config{Sample: 1, Version: version})
+	tel, err := telemetry.New(ctx, telemetry.Config{Sample: 1, Version: version, Log: log})
 	if err != nil {
 		return err
 	}

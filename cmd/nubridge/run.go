@@ -31,7 +31,7 @@ func (c runCmd) Run(ctx context.Context, s std) error {
 		return err
 	}
 	log := telemetry.NewLogger(s.err, cfg.Log.Format, cfg.Log.Level)
-	tel, err := telemetry.New(ctx, telemetry.Config{OTLP: cfg.Telemetry.OTLP, Sample: *cfg.Telemetry.Sample, Version: version})
+	tel, err := telemetry.New(ctx, telemetry.Config{OTLP: cfg.Telemetry.OTLP, Sample: *cfg.Telemetry.Sample, Version: version, Log: log})
 	if err != nil {
 		return err
 	}

@@ -35,8 +35,10 @@ type bridge struct {
 	oms   *pgxpool.Pool // the database that documents are read from
 	kafka *kafkalog.Client
 	envs  []*environment
-	epoch *epochWatch
-	owner string
+	// measures are what the parts leave behind for /metrics.
+	measures measures
+	epoch    *epochWatch
+	owner    string
 }
 
 // assemble connects to what must be there, makes the bridge's tables and compiles the mappings. It starts nothing.
@@ -48,6 +50,9 @@ func assemble(ctx context.Context, cfg *config.Config, tel *telemetry.Telemetry,
 			b.close()
 		}
 	}()
+	if b.measures, err = newMeasures(tel); err != nil {
+		return nil, err
+	}
 	if b.kafka, err = newKafka(cfg); err != nil {
 		return nil, err
 	}
@@ -99,6 +104,9 @@ func (b *bridge) prepareCapture(ctx context.Context) error {
 // start hands every part to the group, what others need first.
 func (b *bridge) start(g *lifecycle.Group) error {
 	g.Close("connections", func(context.Context) error { b.close(); return nil })
+	if err := observeBridge(g, b); err != nil {
+		return err
+	}
 	g.Go("ledger", b.store.Listen)
 	g.Go("epoch", b.epoch.run)
 	for _, e := range b.envs {
@@ -138,7 +146,7 @@ func (b *bridge) newCapture() (*cdc.Capture, error) {
 		return b.openCapture(ctx, captures, log)
 	}
 	halts := func(err error) bool { return fault.KindOf(err) == fault.Halt }
-	return cdc.NewCapture(open, captures, log, cdc.CaptureConfig{Capture: b.cfg.Capture.Name, Halts: halts})
+	return cdc.NewCapture(open, captures, log, cdc.CaptureConfig{Capture: b.cfg.Capture.Name, Halts: halts, Acked: b.measures.capture.counts(b.cfg.Capture.Name, time.Now)})
 }
 
 func (b *bridge) openCapture(ctx context.Context, captures *ledger.Captures, log *slog.Logger) (cdc.Session, error) {
@@ -181,6 +189,7 @@ func (b *bridge) openCapture(ctx context.Context, captures *ledger.Captures, log
 	if err != nil {
 		return cdc.Session{}, errors.Join(err, publisher.Close())
 	}
+	b.measures.capture.session(source)
 	return cdc.Session{Source: source, Publisher: publisher, Close: publisher.Close}, nil
 }
 

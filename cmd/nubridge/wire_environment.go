@@ -45,14 +45,15 @@ func (b *bridge) newEnvironment(ctx context.Context, name string, cfg *config.En
 		return nil, err
 	}
 	e.mapping.Store(mapping)
-	if e.reader, err = documents.NewReader(b.oms, e.mapping.Load, documents.Config{}); err != nil {
+	if e.reader, err = documents.NewReader(b.oms, e.mapping.Load, documents.Config{Now: b.epoch.now}); err != nil {
 		return nil, err
 	}
 	if e.shares, err = newShares(b.store, name, b.owner, cfg, e.log); err != nil {
 		return nil, err
 	}
 	if e.client, err = nuorder.New(nuorderConfig(name, cfg), nuorder.Deps{
-		Credentials: func() nuorder.Credentials { return nuorderCredentials(cfg) }, Shares: e.shares, Tracer: b.tel.Tracer("nuorder"), Log: e.log,
+		Credentials: func() nuorder.Credentials { return nuorderCredentials(cfg) }, Shares: e.shares, Tracer: b.tel.Tracer("nuorder"),
+		Measures: b.measures.nuorder, Log: b.log,
 	}); err != nil {
 		return nil, err
 	}
@@ -100,7 +101,7 @@ func (e *environment) newPoller() error {
 	o := e.cfg.OMSAPI
 	e.poller, err = orders.New(orders.Deps{
 		Portal: nuorder.NewOrderPortal(e.client, e.warehouseCodes), OMS: e.oms, Intents: e.intents, Numbers: e.orders, Lock: ledger.NewPollerLock(b.store.Pool(), b.owner),
-		Stock: stockDoubter{b.store}, Spans: b.tel.Tracer("orders"), Log: e.log.With("part", "orders"),
+		Stock: stockDoubter{b.store}, Spans: b.tel.Tracer("orders"), Log: b.log.With("part", "orders"),
 	}, orders.Config{
 		Environment: e.name, Statuses: e.cfg.Orders.Statuses, Every: e.cfg.Orders.Every, Workers: e.cfg.Orders.Workers,
 		Timeout: o.Timeout, Settle: o.Settle, Attempts: o.Attempts,

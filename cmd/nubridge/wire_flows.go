@@ -58,7 +58,8 @@ func (e *environment) newFlow(name mapper.Flow, mode sink.Mode, remote sink.Remo
 		return nil, err
 	}
 	deps := sink.Deps{
-		Log: group, Reader: e.reader, Mapper: current{&e.mapping}, Remote: remote, Ledger: b.store, Logger: log, Tracer: b.tel.Tracer("sink"),
+		Log: group, Reader: e.reader, Mapper: current{&e.mapping}, Remote: remote, Ledger: b.store, Logger: b.log, Tracer: b.tel.Tracer("sink"),
+		Measures: b.measures.sink,
 	}
 	if orders := e.cfg.Flows[string(mapper.OrdersIn)]; orders == "on" || orders == "test" {
 		deps.OpenOrders = e.openOrders

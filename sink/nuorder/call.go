@@ -204,7 +204,21 @@ func (c *Client) exchange(ctx context.Context, r *request) (*answer, error) {
 	if int64(len(a.body)) > most {
 		a.body, a.tooLong = a.body[:most], true
 	}
+	if a.status >= http.StatusBadRequest {
+		a.body = c.unquoted(a.body)
+	}
 	return a, nil
+}
+
+// unquoted takes our own credentials out of an answer that quotes them. // I11
+func (c *Client) unquoted(body []byte) []byte {
+	own := c.credentials()
+	for _, secret := range []string{own.ConsumerKey, own.ConsumerSecret, own.Token, own.TokenSecret} {
+		if len(secret) >= 8 {
+			body = bytes.ReplaceAll(body, []byte(secret), []byte("<secret>"))
+		}
+	}
+	return body
 }
 
 // newRequest builds and signs the request of one attempt.
