@@ -36,6 +36,9 @@ type OrdersConfig struct {
 	CreateSettle time.Duration
 	// CreateAttempts of one order whose answers were lost; 3 by default.
 	CreateAttempts int
+	// DoubtStock marks the stock of products, named by NuORDER's _id or by brand_id, in doubt: NuORDER gives back what an order took
+	// when the OMS cancels it. Nil where no stock is sent.
+	DoubtStock func(ctx context.Context, environment string, remoteIDs, brandIDs []string, reason string) (int, error)
 	// At is called at the points R9 and R10 of an order's way; nil costs nothing. Tests kill the process there.
 	At func(point string)
 }
