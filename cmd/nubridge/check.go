@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"strings"
 	"time"
 
@@ -98,13 +97,26 @@ func (k *checker) folders() map[string]*mapper.Folder {
 		if m := e.Flows[string(mapper.OrdersIn)]; m == "" || m == "off" {
 			continue
 		}
-		text, err := fs.ReadFile(mappingFolder(k.cfg, e), "orders_in.yaml")
-		if err != nil {
+		if folder == nil {
+			continue
+		}
+		tree := folder.Tree("orders_in.yaml")
+		if tree == nil {
 			k.fail(area, "mapping_incomplete", lifecycle.ExitUsage, "orders_in.yaml is missing", "write it, or set the flow orders_in to off")
 			continue
 		}
-		_, findings = oms.Compile("orders_in.yaml", text)
+		spec, findings := oms.CompileTree(tree)
 		k.findings(area, findings)
+		switch {
+		case findings.HasErrors():
+		case spec.CanSearch():
+			k.ok(area, "an order whose create got no answer is searched for in the OMS by its reference")
+		default:
+			k.all = append(k.all, checked{
+				Status: "warn", Area: area, Code: "oms_without_search", Text: "the OMS cannot be searched by reference: an order whose create got no answer waits for a person",
+				Hint: "give orders_in.yaml a search, if the OMS has one",
+			})
+		}
 	}
 	return out
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -87,14 +88,15 @@ func mappingFolder(c *config.Config, e *config.Environment) fs.FS {
 
 func (e *environment) newPoller() error {
 	b := e.bridge
-	text, err := fs.ReadFile(mappingFolder(b.cfg, e.cfg), "orders_in.yaml")
-	if err != nil {
-		return usageError{fmt.Errorf("orders_in needs orders_in.yaml in the mapping folder: %w", err)}
+	tree := e.folder.Tree("orders_in.yaml")
+	if tree == nil {
+		return usageError{errors.New("orders_in needs orders_in.yaml in the mapping folder; hint: write it, or set the flow orders_in to off")}
 	}
-	spec, findings := oms.Compile("orders_in.yaml", text)
+	spec, findings := oms.CompileTree(tree)
 	if findings.HasErrors() {
 		return usageError{fmt.Errorf("mapping %s:\n%w", e.cfg.Mapping, findings.Err())}
 	}
+	var err error
 	if e.oms, err = oms.New(spec, database{b.oms}, e.log, omsConfig(b.cfg, e.cfg)); err != nil {
 		return err
 	}

@@ -228,7 +228,7 @@ type Orders struct {
 	Statuses []string `yaml:"statuses"`
 	// Since is the first order date that creation and shipments may create; there is no default.
 	Since string `yaml:"since"`
-	// Workers that read order details at once; 4 by default.
+	// Workers that take orders forward at once; 16 by default, since each order is at one far end at a time.
 	Workers int `yaml:"workers"`
 }
 

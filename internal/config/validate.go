@@ -77,7 +77,7 @@ func (e *Environment) defaults(name string) {
 	if len(e.Orders.Statuses) == 0 {
 		e.Orders.Statuses = []string{"approved"}
 	}
-	setDefault(&e.Orders.Workers, 4)
+	setDefault(&e.Orders.Workers, 16)
 	setDefault(&e.Lanes, 8)
 	setDefault(&e.Lease, time.Minute)
 	setDefault(&e.ParentTimeout, 24*time.Hour)
