@@ -1,6 +1,7 @@
 package nuorder_test
 
 import (
+	"context"
 	"testing"
 
 	"nubridge/internal/ledger"
@@ -151,4 +152,28 @@ func TestOrderThatIsGoneFromTheOMSIsCancelled(t *testing.T) {
 		t.Error(got)
 	}
 	w.mustTurn(mapper.OrderEdits, "9", "", nil, ledger.Filtered)
+}
+
+func TestCancelPutsTheStockOfItsLinesInDoubtAfterTheCall(t *testing.T) {
+	t.Parallel()
+	var w *orderWorld
+	var id string
+	var brands []string
+	w = newOrderWorld(t, false, func(c *nuorder.OrdersConfig) {
+		c.DoubtStock = func(_ context.Context, _ string, _, named []string, _ string) (int, error) {
+			if got := w.at(id)["status"]; got != "cancelled" {
+				t.Errorf("the stock was put in doubt while the order was %v", got)
+			}
+			brands = append(brands, named...)
+			return len(named), nil
+		}
+	})
+	id, _ = w.imported("500001")
+	w.mustTurn(mapper.OrderEdits, "500001", orderBody("500001", line(2, 3)), ref(id), ledger.Delivered)
+	facts := ref(id)
+	facts["cancelled"] = "true"
+	w.mustTurn(mapper.OrderEdits, "500001", orderBody("500001", line(2, 3)), facts, ledger.Delivered)
+	if len(brands) == 0 {
+		t.Error("the stock of the order's lines was not put in doubt")
+	}
 }
