@@ -453,15 +453,25 @@ func (b *builder) builtin(n *ast.BuiltinNode) evaluate {
 		if err != nil || null {
 			return nil, err
 		}
-		switch {
-		case fn.Fast != nil:
-			return fn.Fast(values[0]), nil
-		case fn.Func != nil:
-			return fn.Func(values...)
-		case fn.Safe != nil:
-			v, _, err := fn.Safe(values...)
-			return v, err
-		}
-		return nil, fmt.Errorf("function %q is not available", fn.Name)
+		return callBuiltin(fn, values)
 	}
+}
+
+// callBuiltin calls a function of expr. Some of them panic on values that they do not expect, such as a NULL inside a list.
+func callBuiltin(fn *builtin.Function, values []any) (v any, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			v, err = nil, fmt.Errorf("function %s cannot work with these values: %v; hint: leave NULL out with filter, or replace it with ??", fn.Name, r)
+		}
+	}()
+	switch {
+	case fn.Fast != nil:
+		return fn.Fast(values[0]), nil
+	case fn.Func != nil:
+		return fn.Func(values...)
+	case fn.Safe != nil:
+		v, _, err := fn.Safe(values...)
+		return v, err
+	}
+	return nil, fmt.Errorf("function %q is not available", fn.Name)
 }
