@@ -134,11 +134,12 @@ func TestCommandLinesInTheDocsParse(t *testing.T) {
 		}
 		block := false
 		for line := range strings.Lines(string(text)) {
+			indented := strings.HasPrefix(line, "    go run ./cmd/nubridge ") || strings.HasPrefix(line, "    nubridge ")
 			line = strings.TrimSpace(line)
 			switch {
 			case strings.HasPrefix(line, "```"):
 				block = !block
-			case block:
+			case block || indented:
 				line = strings.TrimPrefix(line, "$ ")
 				if rest, ok := strings.CutPrefix(line, "go run ./cmd/nubridge "); ok {
 					line = "nubridge " + rest
