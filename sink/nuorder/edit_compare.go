@@ -31,7 +31,9 @@ func omsChanged(body, order []byte) ([]string, error) {
 		}
 	}
 	for _, field := range []string{"customer_po_number", "notes", "discount"} {
-		if differs(ours, theirs, field) {
+		// What people type and NuORDER does not have at all was typed in the OMS: left out here, it would never be sent.
+		typed := field != "discount" && firstField(ours, field) != "" && firstField(theirs, field) == ""
+		if typed || differs(ours, theirs, field) {
 			changed = append(changed, field)
 		}
 	}

@@ -2,6 +2,7 @@ package nuorder_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"nubridge/internal/ledger"
@@ -175,5 +176,16 @@ func TestCancelPutsTheStockOfItsLinesInDoubtAfterTheCall(t *testing.T) {
 	w.mustTurn(mapper.OrderEdits, "500001", orderBody("500001", line(2, 3)), facts, ledger.Delivered)
 	if len(brands) == 0 {
 		t.Error("the stock of the order's lines was not put in doubt")
+	}
+}
+
+func TestNoteWrittenInTheOMSBeforeItsFirstEventIsSent(t *testing.T) {
+	t.Parallel()
+	w := newOrderWorld(t, false, nil)
+	id, _ := w.imported("500001")
+	body := strings.Replace(orderBody("500001", line(2, 3)), "{", `{"notes":"Call before delivery",`, 1)
+	w.mustTurn(mapper.OrderEdits, "500001", body, ref(id), ledger.Delivered)
+	if got := w.at(id)["notes"]; got != "Call before delivery" {
+		t.Errorf("notes %v", got)
 	}
 }
