@@ -32,12 +32,12 @@ func baseline(ctx context.Context) error {
 		Addr: kafka.TCP(os.Getenv("CDC_KAFKA")), Balancer: &kafka.Hash{},
 		BatchSize: baselineBatch, BatchTimeout: time.Millisecond, BatchBytes: 1 << 20, RequiredAcks: kafka.RequireAll,
 	}
-	defer w.Close()
+	defer w.Close() //nolint:errcheck // it ends with the process
 	conn, err := replicate(ctx)
 	if err != nil {
 		return err
 	}
-	defer conn.Close(context.WithoutCancel(ctx))
+	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // it ends with the process
 	if os.Getenv("CDC_MODE") == "snapshot" {
 		slot, err := pglogrepl.CreateReplicationSlot(ctx, conn, os.Getenv("CDC_SLOT"), "pgoutput",
 			pglogrepl.CreateReplicationSlotOptions{SnapshotAction: "EXPORT_SNAPSHOT"})
@@ -61,7 +61,7 @@ func baselineSnapshot(ctx context.Context, w *kafka.Writer, name string) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close(context.WithoutCancel(ctx))
+	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // it ends with the process
 	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
 	if err != nil {
 		return err

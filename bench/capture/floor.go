@@ -43,7 +43,7 @@ func floor(ctx context.Context) error {
 	if err := startStream(ctx, conn); err != nil {
 		return err
 	}
-	defer conn.Close(context.WithoutCancel(ctx))
+	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // it ends with the process
 	r := floorResult{}
 	for r.Rows < want {
 		raw, err := conn.ReceiveMessage(ctx)
@@ -112,7 +112,7 @@ func copyFloor(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close(context.WithoutCancel(ctx))
+	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // it ends with the process
 	r := floorResult{}
 	out := counter{first: func() { r.First = time.Since(started).Seconds() }}
 	tag, err := conn.CopyTo(ctx, &out, "copy "+os.Getenv("CDC_SCHEMA")+"."+tables[0]+" to stdout")

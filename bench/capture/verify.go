@@ -225,7 +225,7 @@ func differs(object []byte, id, rev int) string {
 	members(object, func(key, value []byte) {
 		text := string(bytes.Trim(value, `"`))
 		seen++
-		ok := true
+		var ok bool
 		switch string(key) {
 		case "id":
 			ok = text == strconv.Itoa(id)
