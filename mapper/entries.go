@@ -25,7 +25,7 @@ func Format() []Place {
 			{"filter", false, "expression", "The condition under which a document is sent at all. A document that it stops selecting is archived or cancelled at NuORDER, it never just goes quiet."},
 			{"active", false, "expression", "The condition under which the object is active; usable as `active` in all expressions."},
 			{"define", false, "expressions", "Named expressions over the root row, usable by their names in all expressions."},
-			{"facts", false, "expressions", "Values that the flow's logic needs. orders.yaml and shipments.yaml: number, reference (the other system's reference, empty for an order born in OMS), date (YYYY-MM-DD), cancelled (true or false)."},
+			{"facts", false, "expressions", "Values that the flow's logic needs. orders.yaml and shipments.yaml: number, reference (the other system's reference, empty for an order born in OMS), date (YYYY-MM-DD), cancelled (true or false); orders.yaml also shipped if it likes (units that have shipped: a cancel waits until NuORDER knows of them)."},
 			{"parents", false, "parents", "Documents that must be at NuORDER first; until they are, this one waits."},
 			{"fields", true, "tree", "The body for NuORDER."},
 			{"lookups", false, "lookups", "Look-up tables: `{from: to}` inline, or `{csv: file}` with the header `from,to`."},

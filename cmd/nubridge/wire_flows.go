@@ -104,7 +104,7 @@ func (e *environment) newOrders() (err error) {
 	e.orders, err = nuorder.NewOrders(e.client, e.intents, e.log, nuorder.OrdersConfig{
 		Environment: e.name, Unreferenced: e.cfg.Flows[string(mapper.OrdersIn)] == "on", Since: e.cfg.Orders.Since,
 		Merge: e.cfg.NuORDER.Unsure.Arrays == "merge", Polled: e.cfg.Orders.Statuses, CreateSettle: o.Settle, CreateAttempts: o.Attempts,
-		DoubtStock: e.bridge.store.DoubtStock,
+		DoubtStock: e.bridge.store.DoubtStock, Shipments: e.cfg.Flows[string(mapper.Shipments)] == "on",
 	})
 	return err
 }

@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/shopspring/decimal"
+
 	"nubridge/internal/fault"
 	"nubridge/internal/ledger"
+	"nubridge/mapper"
 	"nubridge/sink"
 )
 
@@ -42,11 +45,32 @@ func (r *OrderEdits) Deliver(ctx context.Context, w sink.Work) (sink.Delivery, e
 		if end != nil {
 			return *end, nil
 		}
+		if r.shipmentsFirst(t) {
+			return t.wait(mapper.Ref{Flow: mapper.Shipments, Key: w.Body.Key})
+		}
 		if len(t.last()) == 0 && t.object.Parts[partBody].At.IsZero() {
 			return r.baseline(ctx, t, intent, t.calls.Load() > before)
 		}
 	}
+	if r.shipmentsFirst(t) {
+		return t.wait(mapper.Ref{Flow: mapper.Shipments, Key: w.Body.Key})
+	}
 	return r.endOf(r.edit(ctx, t, w.Body.JSON))
+}
+
+// shipmentsFirst tells that the OMS cancels an order of which something else has shipped than NuORDER was told. The flows run side
+// by side, and a cancel that comes before the shipments would take back what the buyer has, for good.
+func (r *OrderEdits) shipmentsFirst(t *turn) bool {
+	facts := t.work.Body.Facts
+	units, err := decimal.NewFromString(facts[factShipped])
+	if !r.cfg.Shipments || facts[factCancelled] != "true" || err != nil {
+		return false
+	}
+	told := newItemSums()
+	if err := shippedOf(shipmentsOf(t.object.Parts[partShipments].Body), told); err != nil {
+		return false // the cancel itself reads it again and says what is wrong
+	}
+	return !told.total().Equal(units)
 }
 
 // result is what an edit came to.

@@ -189,3 +189,23 @@ func TestNoteWrittenInTheOMSBeforeItsFirstEventIsSent(t *testing.T) {
 		t.Errorf("notes %v", got)
 	}
 }
+
+func TestCancelWaitsForWhatHasShipped(t *testing.T) {
+	t.Parallel()
+	w := newOrderWorld(t, false, func(c *nuorder.OrdersConfig) { c.Shipments = true })
+	id, _ := w.imported("500001")
+	facts := ref(id)
+	facts["cancelled"], facts["shipped"] = "true", "2"
+	d := w.mustTurn(mapper.OrderEdits, "500001", orderBody("500001", line(2, 3)), facts, ledger.Waiting)
+	if len(d.WaitFor) != 1 || d.WaitFor[0] != (mapper.Ref{Flow: mapper.Shipments, Key: "500001"}) {
+		t.Errorf("waits for %v", d.WaitFor)
+	}
+	if got := w.at(id)["status"]; got != "processed" {
+		t.Errorf("the order is %v", got)
+	}
+	facts["shipped"] = "0"
+	w.mustTurn(mapper.OrderEdits, "500001", orderBody("500001", line(2, 3)), facts, ledger.Delivered)
+	if got := w.at(id)["status"]; got != "cancelled" {
+		t.Errorf("the order is %v", got)
+	}
+}

@@ -39,6 +39,8 @@ type OrdersConfig struct {
 	// DoubtStock marks the stock of products, named by NuORDER's _id or by brand_id, in doubt: NuORDER gives back what an order took
 	// when the OMS cancels it. Nil where no stock is sent.
 	DoubtStock func(ctx context.Context, environment string, remoteIDs, brandIDs []string, reason string) (int, error)
+	// Shipments tells that the shipments flow runs, so that the cancel of an order waits for what has shipped of it.
+	Shipments bool
 	// At is called at the points R9 and R10 of an order's way; nil costs nothing. Tests kill the process there.
 	At func(point string)
 }
@@ -105,6 +107,7 @@ const (
 	factReference = "reference"
 	factDate      = "date"
 	factCancelled = "cancelled"
+	factShipped   = "shipped" // units that have shipped, so that a cancel never overtakes them; may be left out
 )
 
 // origin tells whose an OMS order is.
