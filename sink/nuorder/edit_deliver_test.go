@@ -209,3 +209,12 @@ func TestCancelWaitsForWhatHasShipped(t *testing.T) {
 		t.Errorf("the order is %v", got)
 	}
 }
+
+func TestShipmentsOfACancelledOrderThatWasNeverSentWaitForNothing(t *testing.T) {
+	t.Parallel()
+	w := newOrderWorld(t, false, nil)
+	facts := map[string]string{"reference": "", "date": "2026-11-01", "cancelled": "true"}
+	if d := w.mustTurn(mapper.Shipments, "500009", `{"shipments":[]}`, facts, ledger.Filtered); d.Calls != 0 {
+		t.Errorf("%d calls", d.Calls)
+	}
+}

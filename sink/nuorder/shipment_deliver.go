@@ -47,8 +47,8 @@ func (r *Shipments) Deliver(ctx context.Context, w sink.Work) (sink.Delivery, er
 			return *end, nil
 		}
 	case t.object.RemoteID == "" || !t.object.Known:
-		if !r.young(t) {
-			return t.end(ledger.Filtered, nil) // an old order that NuORDER never had
+		if !r.young(t) || w.Body.Facts[factCancelled] == "true" {
+			return t.end(ledger.Filtered, nil) // an old or cancelled order that NuORDER never had
 		}
 		return t.wait(mapper.Ref{Flow: mapper.OrderCreation, Key: w.Body.Key})
 	}
