@@ -28,7 +28,7 @@ type source struct {
 	epoch  uint32
 }
 
-// entry is one key with what touched it and is not settled. Many touches make one delivery. // coalesce
+// entry is one key with what touched it and is not settled. Many touches make one delivery: they coalesce.
 type entry struct {
 	key      mapper.Key
 	state    entryState

@@ -255,7 +255,7 @@ func (l *Loop) failed(ctx context.Context, what string, err error) {
 	}
 	now := l.Now()
 	l.gate.throttle(fault.CodeOf(err), what, now, now.Add(time.Second))
-	l.Logger.Warn(what, "code", fault.CodeOf(err), "error", err)
+	l.Logger.Warn("the flow is held up", "cause", what, "code", fault.CodeOf(err), "error", err)
 	pause(ctx, 100*time.Millisecond)
 }
 

@@ -1,9 +1,8 @@
 package sink
 
 import (
-	"time"
-
 	"math/rand/v2"
+	"time"
 
 	"nubridge/internal/ledger"
 )

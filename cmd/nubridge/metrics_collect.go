@@ -53,28 +53,25 @@ type reading struct {
 	lags    map[string]map[string]int64
 }
 
-// observeBridge registers the metrics that are read at each collection. The group ends them before the connections.
-func observeBridge(g *lifecycle.Group, b *bridge) error {
-	pc, err := pgxpool.ParseConfig(b.cfg.OMS.URL.Reveal())
+// openLook prepares one connection to the source, for looks at the slot; documents may come from a replica, which has none.
+func openLook(ctx context.Context, cfg *config.Config) (*pgxpool.Pool, error) {
+	pc, err := pgxpool.ParseConfig(cfg.OMS.URL.Reveal())
 	if err != nil {
-		return usageError{errors.New("oms.url is no PostgreSQL address; expected postgres://user:password@host:5432/database")}
+		// The parser's error may quote the address with its password. // I11
+		return nil, usageError{errors.New("oms.url is no PostgreSQL address; expected postgres://user:password@host:5432/database")}
 	}
 	pc.MinConns, pc.MaxConns = 0, 1
-	source, err := pgxpool.NewWithConfig(context.Background(), pc)
-	if err != nil {
-		return fmt.Errorf("make the pool of the metrics: %w", err)
-	}
+	return pgxpool.NewWithConfig(ctx, pc)
+}
+
+// observeBridge registers the metrics that are read at each collection. The group ends them before the connections.
+func observeBridge(g *lifecycle.Group, b *bridge) error {
 	c, end, err := newCollector(b.tel, b)
 	if err != nil {
-		source.Close()
 		return err
 	}
-	c.status = &statusWatcher{cfg: b.cfg, store: b.store, kafka: b.kafka, source: source}
-	g.Close("metrics", func(context.Context) error {
-		err := end()
-		source.Close()
-		return err
-	})
+	c.status = &statusWatcher{cfg: b.cfg, store: b.store, kafka: b.kafka, source: b.look}
+	g.Close("metrics", func(context.Context) error { return end() })
 	return nil
 }
 

@@ -33,6 +33,7 @@ type bridge struct {
 
 	store *ledger.Store
 	oms   *pgxpool.Pool // the database that documents are read from
+	look  *pgxpool.Pool // the database whose slot the metrics look at
 	kafka *kafkalog.Client
 	envs  []*environment
 	// measures are what the parts leave behind for /metrics.
@@ -60,6 +61,9 @@ func assemble(ctx context.Context, cfg *config.Config, tel *telemetry.Telemetry,
 		return nil, err
 	}
 	if b.oms, err = openOMS(ctx, cfg); err != nil {
+		return nil, err
+	}
+	if b.look, err = openLook(ctx, cfg); err != nil {
 		return nil, err
 	}
 	if _, err := migrations.ApplyURL(ctx, cfg.Ledger.URL.Reveal(), cfg.Ledger.Schema); err != nil {
@@ -129,6 +133,9 @@ func (b *bridge) close() {
 	}
 	if b.store != nil {
 		b.store.Close()
+	}
+	if b.look != nil {
+		b.look.Close()
 	}
 	if b.oms != nil {
 		b.oms.Close()
