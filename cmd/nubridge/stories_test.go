@@ -144,7 +144,7 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 	pattern := regexp.MustCompile("(?m)" + args[0])
 	deadline := time.NewTimer(40 * time.Second)
 	defer deadline.Stop()
-	tick := time.NewTicker(150 * time.Millisecond)
+	tick := time.NewTicker(300 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		_ = ts.Exec(args[1], args[2:]...) // it may fail until what is waited for is there
