@@ -26,7 +26,7 @@ import (
 const (
 	// lookEvery is how long a look serves every collection.
 	lookEvery = time.Second
-	// lookTimeout bounds a look, and with it how long a collection may take.
+	// lookTimeout bounds a look, and with it how long a collection may take; the orders of an environment may take as long again.
 	lookTimeout = 2 * time.Second
 	// parkedCodes bounds the label code.
 	parkedCodes = 20

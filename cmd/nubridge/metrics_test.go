@@ -177,6 +177,7 @@ func TestADayLeavesMetricsAndNoSecrets(t *testing.T) {
 	page := ask(h, "/metrics")
 	checkMetrics(t, page)
 	seen := map[string]string{"metrics": page, "state": ask(h, "/api/state"), "readiness": ask(h, "/readyz")}
+	checkBlocked(ctx, t, b, h)
 	var parked bytes.Buffer
 	if err := listParked(ctx, std{out: &parked}, b); err != nil {
 		t.Error(err)
@@ -204,6 +205,33 @@ func TestADayLeavesMetricsAndNoSecrets(t *testing.T) {
 		if twice := duplicate(line); twice != "" {
 			t.Errorf("attribute %s is written twice: %s", twice, line)
 		}
+	}
+}
+
+// checkBlocked asks for metrics while the ledger does not answer: they come soon, and say so.
+func checkBlocked(ctx context.Context, t *testing.T, b *bridge, h http.Handler) {
+	t.Helper()
+	tx, err := b.store.Pool().Begin(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
+	if _, err := tx.Exec(ctx, "lock table parked in access exclusive mode"); err != nil {
+		t.Fatal(err)
+	}
+	pauseFor(ctx, lookEvery+100*time.Millisecond)
+	began := time.Now()
+	page := ask(h, "/metrics")
+	if took := time.Since(began); took > 2*lookTimeout+time.Second { // the collector's look and that of the orders
+		t.Errorf("metrics took %s while the ledger did not answer", took)
+	}
+	for _, want := range []string{`nubridge_readable{part="ledger"} 0`, `nubridge_readable{part="kafka"} 1`, "nubridge_remote_in_flight{"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("metrics do not show %s while the ledger does not answer", want)
+		}
+	}
+	if strings.Contains(page, "nubridge_flow_missing_touches{") {
+		t.Error("old readings are shown while the ledger does not answer")
 	}
 }
 
