@@ -130,6 +130,12 @@ func fallback[T comparable](value *T, def T) {
 	}
 }
 
+// Topic gives the topic of a table that is named schema.table.
+func Topic(prefix, table string) string {
+	schema, name, _ := strings.Cut(table, ".")
+	return topicName(prefix, schema, name)
+}
+
 // topicName gives the topic of a table: characters that Kafka does not take become underscores, as in Debezium.
 func topicName(prefix, schema, table string) string {
 	name := []byte(prefix + "." + schema + "." + table)

@@ -8,6 +8,7 @@ import (
 
 	"nubridge/cdc"
 	"nubridge/cdc/kafkalog"
+	"nubridge/cdc/pgsource"
 	"nubridge/mapper"
 )
 
@@ -59,7 +60,7 @@ func (r *replayer) topics(ctx context.Context, client *kafkalog.Client) ([]strin
 	}
 	var topics []string
 	for _, table := range r.mapping.Tables(r.flow) {
-		if topic := r.cfg.Capture.TopicPrefix + "." + table; slices.Contains(there, topic) {
+		if topic := pgsource.Topic(r.cfg.Capture.TopicPrefix, table); slices.Contains(there, topic) {
 			topics = append(topics, topic)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 
 	"nubridge/cdc"
 	"nubridge/cdc/kafkalog"
+	"nubridge/cdc/pgsource"
 	"nubridge/internal/config"
 	"nubridge/internal/ledger"
 	"nubridge/mapper"
@@ -181,7 +182,7 @@ func (w *statusWatcher) watched(cfg *config.Environment) []string {
 	}
 	var topics []string
 	for _, t := range folder.Tables() {
-		topics = append(topics, w.cfg.Capture.TopicPrefix+"."+t)
+		topics = append(topics, pgsource.Topic(w.cfg.Capture.TopicPrefix, t))
 	}
 	return topics
 }

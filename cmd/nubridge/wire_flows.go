@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"nubridge/cdc/kafkalog"
+	"nubridge/cdc/pgsource"
 	"nubridge/internal/config"
 	"nubridge/internal/ledger"
 	"nubridge/internal/lifecycle"
@@ -49,7 +50,7 @@ func (e *environment) newFlow(name mapper.Flow, mode sink.Mode, remote sink.Remo
 	log := e.log.With("flow", string(name))
 	var topics []string
 	for _, table := range e.mapping.Load().Tables(name) {
-		topics = append(topics, b.cfg.Capture.TopicPrefix+"."+table)
+		topics = append(topics, pgsource.Topic(b.cfg.Capture.TopicPrefix, table))
 	}
 	group, err := kafkalog.NewGroup(b.kafka, kafkalog.GroupConfig{
 		ID: "nubridge." + e.name + "." + string(name), Topics: topics, SessionTimeout: b.cfg.Kafka.SessionTimeout,
