@@ -189,7 +189,7 @@ func (f *fileCompiler) expressions() {
 	f.compileFacts(root)
 	f.compileParents(root)
 	t := &treeCompiler{compiler: f.compiler, rules: portalRules(rulesOf(f.file, f.zeroPrice), f.file, f.schema.Portal), seen: map[string]*Node{}}
-	f.out.body = t.build(f.fields, root, "")
+	f.out.body = t.fields(f.fields, root, "")
 	f.missingFields(t)
 }
 

@@ -2,6 +2,7 @@ package mapper
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -132,7 +133,17 @@ func unstable(c Column) bool {
 }
 
 // identityStatement gives the statement that makes deletes carry the columns: by a unique index if one serves, else FULL.
+// A partitioned table needs it at its root and at each partition.
 func identityStatement(table string, t TableInfo, columns []string) string {
+	if t.Partitioned {
+		run := fmt.Sprintf("run: alter table %s replica identity full", quoteTable(table))
+		for _, leaf := range slices.Sorted(maps.Keys(t.Partitions)) {
+			if slices.ContainsFunc(columns, func(c string) bool { return !slices.Contains(t.Partitions[leaf], c) }) {
+				run += fmt.Sprintf("; alter table %s replica identity full", quoteTable(leaf))
+			}
+		}
+		return run + "; and the same for each partition that is added"
+	}
 	var names []string
 	for name, cols := range t.Indexes {
 		serves := true

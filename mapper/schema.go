@@ -68,6 +68,9 @@ type TableInfo struct {
 	Published bool
 	// Partitioned tells that the table is a partition root.
 	Partitioned bool
+	// Partitions are the columns that a delete carries by the name of each leaf of a partitioned table, schema.table: a leaf has a
+	// replica identity of its own.
+	Partitions map[string][]string
 }
 
 // Schema is the database as far as the mapping needs to know it; documents.Describe makes it.

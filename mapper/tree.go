@@ -78,13 +78,7 @@ type treeCompiler struct {
 }
 
 func (t *treeCompiler) build(n *Node, s *scope, path string) *tree {
-	out := &tree{node: n, path: path}
-	if r, ok := t.rules[path]; ok {
-		out.rule = &r
-	} else if r, ok := t.rules[generalPath(path)]; ok {
-		out.rule = &r
-	}
-	t.seen[path] = n
+	out := t.begin(n, path)
 	switch n.Kind {
 	case Scalar:
 		t.leaf(out, n, s)
@@ -96,6 +90,26 @@ func (t *treeCompiler) build(n *Node, s *scope, path string) *tree {
 	case Map:
 		t.mapping(out, n, s)
 	}
+	return out
+}
+
+// begin makes the tree of a place in the body, with the remote's rule for it.
+func (t *treeCompiler) begin(n *Node, path string) *tree {
+	out := &tree{node: n, path: path}
+	if r, ok := t.rules[path]; ok {
+		out.rule = &r
+	} else if r, ok := t.rules[generalPath(path)]; ok {
+		out.rule = &r
+	}
+	t.seen[path] = n
+	return out
+}
+
+// fields builds what stands under fields: always an object, so that a field may be called each or value.
+func (t *treeCompiler) fields(n *Node, s *scope, path string) *tree {
+	out := t.begin(n, path)
+	out.kind = objectTree
+	t.object(out, n, s)
 	return out
 }
 
@@ -185,7 +199,7 @@ func (t *treeCompiler) each(n *Node, s *scope, path string) *eachNode {
 		t.add(n.Finding(Error, "the list says not what its elements are", "either fields: {name: expression} or value: expression", ""))
 		return nil
 	case fields != nil:
-		e.body = t.build(fields, inner, path+suffix)
+		e.body = t.fields(fields, inner, path+suffix)
 	default:
 		e.body = t.build(value, inner, path+suffix)
 	}

@@ -174,27 +174,30 @@ func (d *describer) partitions(ctx context.Context, oid uint32, ident string, in
 	if err := d.identity(ctx, oid, ident, info, notNull); err != nil {
 		return err
 	}
-	rows, err := d.conn.Query(ctx, `select c.oid, c.relreplident::text from pg_catalog.pg_partition_tree($1::oid) t join pg_catalog.pg_class c on c.oid = t.relid where t.isleaf`, oid)
+	rows, err := d.conn.Query(ctx, `select c.oid, n.nspname || '.' || c.relname, c.relreplident::text from pg_catalog.pg_partition_tree($1::oid) t
+		join pg_catalog.pg_class c on c.oid = t.relid join pg_catalog.pg_namespace n on n.oid = c.relnamespace where t.isleaf`, oid)
 	if err != nil {
 		return err
 	}
 	type leaf struct {
-		oid   uint32
-		ident string
+		oid         uint32
+		name, ident string
 	}
 	leaves, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (leaf, error) {
 		var l leaf
-		err := r.Scan(&l.oid, &l.ident)
+		err := r.Scan(&l.oid, &l.name, &l.ident)
 		return l, err
 	})
 	if err != nil {
 		return err
 	}
+	info.Partitions = map[string][]string{}
 	for _, l := range leaves {
 		part := mapper.TableInfo{Columns: info.Columns}
 		if err := d.identity(ctx, l.oid, l.ident, &part, notNull); err != nil {
 			return err
 		}
+		info.Partitions[l.name] = part.Identity
 		if len(part.Identity) < len(info.Identity) || ident != "f" {
 			info.Identity = slices.DeleteFunc(slices.Clone(info.Identity), func(c string) bool { return !slices.Contains(part.Identity, c) })
 		}
