@@ -60,6 +60,9 @@ type Config struct {
 	BackoffBase, BackoffCap time.Duration
 	// Patience is how long a key waits for a parent before it is also parked; 24 hours if zero.
 	Patience time.Duration
+	// RetryFailing is how often a key that failed many times in a row, while others did not, is tried again; five minutes if
+	// zero. In between it is shown among the parked.
+	RetryFailing time.Duration
 	// Look is how often requests, pauses and waiting keys are looked for without being told; one second if zero.
 	Look time.Duration
 	// ParkedCap pauses the flow when so many keys are parked; 10,000 if zero.
@@ -89,6 +92,7 @@ func (c Config) withDefaults() Config {
 	def(&c.BackoffBase, 200*time.Millisecond)
 	def(&c.BackoffCap, time.Minute)
 	def(&c.Patience, 24*time.Hour)
+	def(&c.RetryFailing, 5*time.Minute)
 	def(&c.Look, time.Second)
 	def(&c.StockPass, 24*time.Hour)
 	def(&c.ParkedCap, 10_000)

@@ -115,6 +115,7 @@ func links(traces []string) []trace.Link {
 
 // delivered turns the answer into a settlement.
 func (l *Loop) delivered(t *turn, d *Delivery, action string) {
+	l.flight.succeeded(l.Now())
 	s := l.settlement(t, d.Disposition, ledger.ClearDoubt)
 	s.Calls = d.Calls
 	switch d.Disposition {
@@ -175,6 +176,11 @@ func (l *Loop) refused(t *turn, d Delivery, err error) {
 		l.halt(e.Code, err.Error())
 		out.again = now
 	default:
+		if l.flight.alone(t.attempts, now) {
+			out.settlement.Disposition = ledger.Parked
+			out.settlement.Cause = &ledger.Cause{Code: ledger.CodeKeepsFailing, Rule: fault.CodeOf(err), Text: err.Error() + "; it is tried again every few minutes"}
+			break
+		}
 		out.failed = true
 		out.again = now.Add(l.backoff(t.attempts + 1))
 		if e != nil && e.After > 0 {

@@ -478,3 +478,27 @@ func TestABurstMakesOneCallPerDocumentThoughItGoesOnWhileItIsDelivered(t *testin
 		t.Fatalf("got %+v, want one call for each of %d documents", c, len(all))
 	}
 }
+
+func TestAKeyThatKeepsFailingMakesRoomAndIsTriedAgainByItself(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	healed := false
+	w.answer = func(id ledger.ObjectID, _ mapper.Body) (bool, error) {
+		if id.Key == "k0" && !healed {
+			return false, fault.New(fault.Retry, "server_error", "it fails for this one")
+		}
+		return true, nil
+	}
+	w.write(nil, 1, keys(3)...)
+	w.start(mapper.Products, func(c *Config) { c.RetryFailing = 50 * time.Millisecond })
+	w.rests(mapper.Products)
+	if row, err := w.store.ParkedKey(t.Context(), testEnv, mapper.Products, "k0"); err != nil || row.Code != ledger.CodeKeepsFailing || row.Rule != "server_error" {
+		t.Fatalf("got %+v, %v", row, err)
+	}
+	w.mu.Lock()
+	healed = true
+	w.mu.Unlock()
+	eventually(t, "it heals by itself", func() bool { return w.last(mapper.Products, "k0") == 1 })
+	eventually(t, "and is settled", func() bool { c := w.counts(mapper.Products); return c.Parked == 0 && c.Delivered == 3 })
+	w.rests(mapper.Products)
+}

@@ -72,6 +72,9 @@ func (l *Loop) sweep(ctx context.Context) {
 	if err != nil && ctx.Err() == nil {
 		l.Logger.Warn("waiting keys cannot be swept", "error", err)
 	}
+	if _, err := l.Ledger.RetryFailing(ctx, l.config.Environment, l.config.Flow, l.config.RetryFailing); err != nil && ctx.Err() == nil {
+		l.Logger.Warn("keys that keep failing cannot be tried again", "error", err)
+	}
 	if parked > 0 {
 		l.Logger.Warn("parents never arrived", "keys", parked)
 	}

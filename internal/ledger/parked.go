@@ -106,6 +106,23 @@ func (s *Store) RetryParked(ctx context.Context, environment string, f ParkedFil
 	return n, nil
 }
 
+// CodeKeepsFailing marks keys whose delivery failed many times in a row while others succeeded.
+const CodeKeepsFailing = "keeps_failing"
+
+// RetryFailing asks for the keys that kept failing to be tried again, once they were left alone for so long. It returns how
+// many.
+func (s *Store) RetryFailing(ctx context.Context, environment string, flow mapper.Flow, after time.Duration) (int, error) {
+	tag, err := s.pool.Exec(ctx, `
+        insert into requests (environment, flow, key, reason, rank)
+        select environment, flow, key, $4, 4 from parked
+        where environment = $1 and flow = $2 and code = $3 and last_at < now() - make_interval(secs => $5) order by key
+        on conflict do nothing`, environment, string(flow), CodeKeepsFailing, ReasonRetry, after.Seconds())
+	if err != nil {
+		return 0, fmt.Errorf("retry the keys of %s that keep failing: %w", flow, err)
+	}
+	return int(tag.RowsAffected()), nil
+}
+
 // DiscardParked takes the selected keys out of the lot without delivering them; their touches count as filtered, and the
 // next change of a key is tried like any other. Who and why are for the caller to record. It returns how many.
 func (s *Store) DiscardParked(ctx context.Context, environment string, f ParkedFilter) (int64, error) {
