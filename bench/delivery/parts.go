@@ -203,16 +203,23 @@ func (w *world) busy(delay time.Duration) func(context.Context, *figures) error 
 			return err
 		}
 		defer w.NuORDER.ClearFaults()
-		before, began := w.NuORDER.Counts().Calls, time.Now()
+		w.NuORDER.ClearJournal()
+		began := time.Now()
 		if err := w.wait(ctx, time.Duration(w.s.seconds)*time.Second); err != nil {
 			return err
 		}
-		calls := float64(w.NuORDER.Counts().Calls - before)
-		most := min(w.s.rate, 4/delay.Seconds()) * time.Since(began).Seconds()
+		seconds, taken := time.Since(began).Seconds(), 0.0
+		calls := w.NuORDER.Journal(nuorder.JournalQuery{})
+		for _, e := range calls {
+			taken += e.End.Sub(e.Start).Seconds()
+		}
+		// Whichever of the two limits binds: calls per second, or four under way at once.
+		share := max(float64(len(calls))/(w.s.rate*seconds), taken/(4*seconds))
+		fmt.Printf("  %.1f calls/s, %.2f under way\n", float64(len(calls))/seconds, taken/seconds)
 		if delay < 100*time.Millisecond {
-			f.busy20 = calls / most
+			f.busy20 = share
 		} else {
-			f.busy300 = calls / most
+			f.busy300 = share
 		}
 		return nil
 	}

@@ -1,5 +1,5 @@
 // Command drain measures how fast a backlog is read from a slot: by a bare loop that receives and counts, by the capture into
-// nothing, and by the capture into Kafka. Each run reads a copy of one slot, so that all read the same bytes.
+// nothing, and by the capture into Kafka; the mode load loads the table into Kafka instead. Each run reads a copy of one slot, so that all read the same bytes.
 //
 //	go run ./bench/drain -url postgres://postgres@127.0.0.1:5417/postgres -rows 500000
 package main
@@ -39,7 +39,7 @@ func main() {
 	var s settings
 	flag.StringVar(&s.url, "url", "", "source, as a superuser")
 	flag.StringVar(&s.kafka, "kafka", "", "broker for the mode kafka")
-	flag.StringVar(&s.modes, "modes", "floor,null,floor,null", "what to run: floor, null, kafka")
+	flag.StringVar(&s.modes, "modes", "floor,null,floor,null", "what to run: floor, null, kafka, load")
 	flag.StringVar(&s.profile, "profile", "", "write a CPU profile of the last run to this file")
 	flag.IntVar(&s.rows, "rows", 500_000, "row changes in the backlog")
 	flag.IntVar(&s.perTx, "per-tx", 100, "row changes in a transaction")
@@ -81,7 +81,19 @@ func run(ctx context.Context, s settings) error {
 		case "floor":
 			err = floor(ctx, s, name)
 		case "null", "kafka":
-			err = capture(ctx, s, name, mode == "kafka")
+			err = capture(ctx, s, name, mode == "kafka", s.rows)
+		case "load":
+			rows := 0
+			if err := conn.QueryRow(ctx, "select count(*)::int from drain.order_lines").Scan(&rows); err != nil {
+				return err
+			}
+			if err := dropSlot(ctx, conn, name); err != nil {
+				return err
+			}
+			if err := capture(ctx, s, name, true, rows); err != nil {
+				return fmt.Errorf("load: %w", err)
+			}
+			s.rows = rows
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", mode, err)
@@ -206,23 +218,37 @@ func (n *nothing) Publish(ctx context.Context, b *cdc.Batch, acked func(error)) 
 	return nil
 }
 
-type memory struct{}
+// memory is a store for one run; jobs are its snapshots.
+type memory struct{ jobs map[string]cdc.SnapshotJob }
 
 func (memory) LoadCapture(context.Context, string) (*cdc.CaptureState, error) { return nil, nil }
 func (memory) SaveCapture(context.Context, string, cdc.CaptureState) error    { return nil }
 func (memory) SaveTables(context.Context, string, []cdc.CapturedTable) error  { return nil }
 func (memory) RecordSchema(context.Context, string, cdc.SchemaVersion) error  { return nil }
-func (memory) Snapshots(context.Context, string) ([]cdc.SnapshotJob, error)   { return nil, nil }
-func (memory) AddSnapshot(context.Context, string, cdc.SnapshotJob) error     { return nil }
-func (memory) AdvanceSnapshot(context.Context, string, cdc.SnapshotJob) (bool, error) {
+func (m memory) Snapshots(context.Context, string) ([]cdc.SnapshotJob, error) {
+	var open []cdc.SnapshotJob
+	for _, j := range m.jobs {
+		if j.Status != cdc.SnapshotDone {
+			open = append(open, j)
+		}
+	}
+	return open, nil
+}
+func (m memory) AddSnapshot(_ context.Context, _ string, j cdc.SnapshotJob) error {
+	j.ID = int64(len(m.jobs) + 1)
+	m.jobs[j.Table] = j
+	return nil
+}
+func (m memory) AdvanceSnapshot(_ context.Context, _ string, j cdc.SnapshotJob) (bool, error) {
+	m.jobs[j.Table] = j
 	return false, nil
 }
 func (memory) Acknowledged(context.Context, string, cdc.Position, cdc.LSN) error { return nil }
 
-func capture(ctx context.Context, s settings, slot string, kafka bool) error {
+func capture(ctx context.Context, s settings, slot string, kafka bool, rows int) error {
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	n := &nothing{ended: make(chan struct{})}
-	n.left.Store(int64(s.rows))
+	n.left.Store(int64(rows))
 	closeSession := func() error { return nil }
 	if kafka {
 		client, err := kafkalog.New(kafkalog.Config{Brokers: []string{s.kafka}})
@@ -242,13 +268,17 @@ func capture(ctx context.Context, s settings, slot string, kafka bool) error {
 		}
 		n.inner, closeSession = p, p.Close
 	}
+	store, mode := memory{jobs: map[string]cdc.SnapshotJob{}}, pgsource.SnapshotNever
+	if rows != s.rows {
+		mode = pgsource.SnapshotInitial
+	}
 	prefix := fmt.Sprintf("%s_%d", slot, time.Now().UnixNano())
 	c, err := cdc.NewCapture(func(context.Context) (cdc.Session, error) {
 		src, err := pgsource.New(pgsource.Config{
-			DatabaseURL: s.url, Capture: "drain", Slot: slot, Publication: publication, TopicPrefix: prefix, Tables: []string{"drain.*"}, Snapshot: pgsource.SnapshotNever,
-		}, pgsource.Deps{Store: memory{}, Log: log})
+			DatabaseURL: s.url, Capture: "drain", Slot: slot, Publication: publication, TopicPrefix: prefix, Tables: []string{"drain.*"}, Snapshot: mode,
+		}, pgsource.Deps{Store: store, Log: log})
 		return cdc.Session{Source: src, Publisher: n, Close: closeSession}, err
-	}, memory{}, log, cdc.CaptureConfig{Capture: "drain", Halts: func(error) bool { return true }})
+	}, store, log, cdc.CaptureConfig{Capture: "drain", Halts: func(error) bool { return true }})
 	if err != nil {
 		return err
 	}
