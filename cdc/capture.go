@@ -60,8 +60,10 @@ func NewCapture(open func(ctx context.Context) (Session, error), checkpoints Che
 		value *time.Duration
 		def   time.Duration
 	}{
-		{&cfg.CheckpointEvery, 250 * time.Millisecond}, {&cfg.DrainTimeout, 5 * time.Second},
-		{&cfg.MinBackoff, 200 * time.Millisecond}, {&cfg.MaxBackoff, 15 * time.Second},
+		{&cfg.CheckpointEvery, 250 * time.Millisecond},
+		{&cfg.DrainTimeout, 5 * time.Second},
+		{&cfg.MinBackoff, 200 * time.Millisecond},
+		{&cfg.MaxBackoff, 15 * time.Second},
 	} {
 		if *d.value <= 0 {
 			*d.value = d.def

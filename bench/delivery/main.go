@@ -67,8 +67,14 @@ func run(ctx context.Context, s settings) (err error) {
 		name string
 		run  func(context.Context, *figures) error
 	}{
-		{"bulk load", w.bulk}, {"replay", w.replay}, {"burst", w.burst}, {"fresh", w.fresh}, {"edit under load", w.edit},
-		{"busy at 20 ms", w.busy(20 * time.Millisecond)}, {"busy at 300 ms", w.busy(300 * time.Millisecond)}, {"three instances", w.three},
+		{"bulk load", w.bulk},
+		{"replay", w.replay},
+		{"burst", w.burst},
+		{"fresh", w.fresh},
+		{"edit under load", w.edit},
+		{"busy at 20 ms", w.busy(20 * time.Millisecond)},
+		{"busy at 300 ms", w.busy(300 * time.Millisecond)},
+		{"three instances", w.three},
 	} {
 		if s.only != "" && !slices.Contains(strings.Split(s.only, ","), part.name) {
 			continue

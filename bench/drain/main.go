@@ -234,11 +234,13 @@ func (m memory) Snapshots(context.Context, string) ([]cdc.SnapshotJob, error) {
 	}
 	return open, nil
 }
+
 func (m memory) AddSnapshot(_ context.Context, _ string, j cdc.SnapshotJob) error {
 	j.ID = int64(len(m.jobs) + 1)
 	m.jobs[j.Table] = j
 	return nil
 }
+
 func (m memory) AdvanceSnapshot(_ context.Context, _ string, j cdc.SnapshotJob) (bool, error) {
 	m.jobs[j.Table] = j
 	return false, nil

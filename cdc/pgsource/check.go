@@ -127,8 +127,10 @@ func (a *admin) advice(ctx context.Context) []Finding {
 	}
 	var out []Finding
 	if keep == "-1" {
-		out = append(out, Finding{Code: "wal_keep_unlimited", Text: "max_slot_wal_keep_size is not limited: a capture that stands still can fill the source's disk",
-			Hint: "set max_slot_wal_keep_size to what the disk can spare"})
+		out = append(out, Finding{
+			Code: "wal_keep_unlimited", Text: "max_slot_wal_keep_size is not limited: a capture that stands still can fill the source's disk",
+			Hint: "set max_slot_wal_keep_size to what the disk can spare",
+		})
 	}
 	return out
 }

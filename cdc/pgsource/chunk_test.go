@@ -26,8 +26,10 @@ func markOf(which string) logicalMessage {
 func chunkOver(t *testing.T, visible pgSnapshot) (*assembler, *chunk) {
 	t.Helper()
 	a := testAssembler(t)
-	c := &chunk{id: "c", topic: "p.s.t", settled: make(chan struct{}), visible: visible,
-		rel: compileRelation(wireRelation{schema: "s", table: "t", columns: []wireColumn{{name: "id"}}}, "p", []string{"id"}, []kind{{enc: encNumber}})}
+	c := &chunk{
+		id: "c", topic: "p.s.t", settled: make(chan struct{}), visible: visible,
+		rel: compileRelation(wireRelation{schema: "s", table: "t", columns: []wireColumn{{name: "id"}}}, "p", []string{"id"}, []kind{{enc: encNumber}}),
+	}
 	for _, key := range []string{`{"id":1}`, `{"id":2}`} {
 		s := span{key: len(c.arena)}
 		c.arena = append(c.arena, key...)

@@ -46,8 +46,10 @@ func (c *chunk) save(dir string, commit cdc.LSN) error {
 			rows++
 		}
 	}
-	head, err := json.Marshal(chunkFile{ID: c.id, Job: c.job, Schema: c.rel.schema, Table: c.rel.table, From: c.from, Resume: c.resume, Last: c.last,
-		Rows: rows, ReadAt: c.readAt, Commit: commit})
+	head, err := json.Marshal(chunkFile{
+		ID: c.id, Job: c.job, Schema: c.rel.schema, Table: c.rel.table, From: c.from, Resume: c.resume, Last: c.last,
+		Rows: rows, ReadAt: c.readAt, Commit: commit,
+	})
 	w := bufio.NewWriterSize(f, spillBuffer)
 	_, _ = w.Write(append(head, '\n'))
 	var sizes [8]byte

@@ -128,8 +128,10 @@ func (c *Config) validate() []string {
 		f.add("capture.protocol is %d; expected 1 or 2", c.Capture.Protocol)
 	}
 	for _, n := range []struct{ key, value string }{
-		{"capture.name", c.Capture.Name}, {"capture.slot", c.Capture.Slot},
-		{"capture.publication", c.Capture.Publication}, {"ledger.schema", c.Ledger.Schema},
+		{"capture.name", c.Capture.Name},
+		{"capture.slot", c.Capture.Slot},
+		{"capture.publication", c.Capture.Publication},
+		{"ledger.schema", c.Ledger.Schema},
 	} {
 		if !plainName.MatchString(n.value) {
 			f.add("%s is %q; expected lower-case letters, digits and _, beginning with a letter, at most 41", n.key, n.value)

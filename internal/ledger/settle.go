@@ -183,13 +183,15 @@ func (s *Store) settleArgs(b *Settling) ([]any, error) {
 		c.addProgress(int64(i+1), &b.Partitions[i])
 	}
 	kind := b.Flow.Kind()
-	return []any{b.Environment, string(b.Flow), string(kind), PartOf(b.Flow), b.Instance, b.Seq, s.channel(), b.ParentRank,
+	return []any{
+		b.Environment, string(b.Flow), string(kind), PartOf(b.Flow), b.Instance, b.Seq, s.channel(), b.ParentRank,
 		c.key, c.token, c.disposition, c.doubt, c.doubtSeq, c.store, c.known,
 		c.remoteID, c.remoteKey, c.storedKey, c.identity, c.epoch, c.commit, c.index, c.calls, c.trace, c.request, c.action, c.cause, c.hash,
 		c.partOrd, c.partName, c.partHash, c.partAt, c.bodyOrd, c.bodyPart, c.body,
 		c.waitOrd, c.waitParent, c.waitFlow, c.waitKey,
 		c.topic, c.partition, c.pToken, c.next, c.pEpoch, c.pCommit, c.pIndex, c.pFiltered, c.pRepeats,
-		c.touchOrd, c.touchPart, c.touchN, c.abovePart, c.aboveOffset, c.aboveKey}, nil
+		c.touchOrd, c.touchPart, c.touchN, c.abovePart, c.aboveOffset, c.aboveKey,
+	}, nil
 }
 
 func (s *Store) addSettlement(c *columns, ord int64, m *Settlement) error {

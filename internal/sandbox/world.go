@@ -170,8 +170,10 @@ func (w *World) startNuORDER(ctx context.Context, c Config) error {
 			{Code: "default", DisplayName: "Main"}, {Code: "west", DisplayName: "West Coast"}, {Code: "3pl", DisplayName: "Third party"},
 		}
 	}
-	w.Portal = nuorder.Portal{Name: "sandbox", ConsumerKey: rand.Text(), ConsumerSecret: rand.Text(), Token: rand.Text(), TokenSecret: rand.Text(),
-		Warehouses: c.Warehouses}
+	w.Portal = nuorder.Portal{
+		Name: "sandbox", ConsumerKey: rand.Text(), ConsumerSecret: rand.Text(), Token: rand.Text(), TokenSecret: rand.Text(),
+		Warehouses: c.Warehouses,
+	}
 	server, err := nuorder.New(nuorder.Config{Portals: []nuorder.Portal{w.Portal}, Limits: c.Limits, Switches: c.Switches, Seed: c.Sizes.Seed, Log: c.Log})
 	if err != nil {
 		return err

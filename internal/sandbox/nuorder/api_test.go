@@ -188,10 +188,12 @@ func TestInventoryIsReplacedWholeAndSeenByBothCalls(t *testing.T) {
 		t.Errorf("classic view of a v3 row: %v", got)
 	}
 	w.want(200, "POST", "/api/inventory/external_id/A1-RED", m{"inventory": l{m{"warehouse": "default", "wip": l{
-		m{"name": "immediate", "sizes": l{m{"size": "S", "quantity": 1}}}}}}})
+		m{"name": "immediate", "sizes": l{m{"size": "S", "quantity": 1}}},
+	}}}})
 	got = w.want(200, "GET", "/api/inventory/external_id/A1-RED", nil).doc(t)["inventory"].([]any)
 	want := []any{m{"warehouse": "default", "prebook": false, "wip": []any{m{"name": "immediate", "sizes": []any{
-		m{"size": "S", "upc": "A11", "quantity": json.Number("1")}}}}}}
+		m{"size": "S", "upc": "A11", "quantity": json.Number("1")},
+	}}}}}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("what was left out was not wiped:\n%s", d)
 	}
@@ -229,7 +231,8 @@ func TestPriceSheetRowsFailInsideA200(t *testing.T) {
 	t.Parallel()
 	w := stocked(t, nil)
 	r := w.want(200, "PUT", "/api/pricesheet/VIP", m{"currency_code": "USD", "pricing": l{
-		m{"brand_id": "A1-RED", "wholesale": 30}, m{"brand_id": "none", "wholesale": 30}, m{"style_number": "A2", "season": "SS26", "color": "RED", "wholesale": "x"}}}).doc(t)
+		m{"brand_id": "A1-RED", "wholesale": 30}, m{"brand_id": "none", "wholesale": 30}, m{"style_number": "A2", "season": "SS26", "color": "RED", "wholesale": "x"},
+	}}).doc(t)
 	if len(r["updates"].([]any)) != 1 || len(r["errors"].([]any)) != 2 {
 		t.Errorf("got %v", r)
 	}

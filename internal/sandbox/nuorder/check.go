@@ -155,8 +155,10 @@ func (c *call) schema() answer {
 }
 
 func (c *call) schemaOf(kind string) []any {
-	required := map[string][]string{"product": {"style_number", "season", "color", "name"}, "company": {"name", "code", "currency_code"},
-		"order": {"order_number", "currency_code"}}
+	required := map[string][]string{
+		"product": {"style_number", "season", "color", "name"}, "company": {"name", "code", "currency_code"},
+		"order": {"order_number", "currency_code"},
+	}
 	fields := []any{}
 	for _, k := range required[kind] {
 		fields = append(fields, doc{"key": k, "name": k, "type": "text", "required": true, "details": doc{"allowed_values": []any{}}})

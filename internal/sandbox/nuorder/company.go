@@ -132,8 +132,10 @@ func (c *call) storeCompany(known *company, d doc) answer {
 }
 
 func companyDefaults() doc {
-	return doc{"payment_terms": "", "credit_status": "", "discount": count(0), "surcharge": count(0), "addresses": []any{}, "active": true,
-		"user_connections": []any{}, "customer_groups": []any{}, "reps": []any{}, "schema_id": "company"}
+	return doc{
+		"payment_terms": "", "credit_status": "", "discount": count(0), "surcharge": count(0), "addresses": []any{}, "active": true,
+		"user_connections": []any{}, "customer_groups": []any{}, "reps": []any{}, "schema_id": "company",
+	}
 }
 
 // checkCompany checks the form of what is sent and brings it into the stored form.

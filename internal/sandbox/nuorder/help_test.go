@@ -56,9 +56,13 @@ func setup(t *testing.T, change func(*nuorder.Config)) *world {
 	t.Helper()
 	w := &world{t: t, ctx: t.Context()}
 	cfg := nuorder.Config{
-		Portals: []nuorder.Portal{{Name: "main", ConsumerKey: "ck", ConsumerSecret: "c+s/", Token: "tk", TokenSecret: "t&s",
-			Warehouses: []nuorder.Warehouse{{Code: "default"}, {Code: "NY", DisplayName: "New York"}}},
-			{Name: "other", ConsumerKey: "ck2", ConsumerSecret: "cs2", Token: "tk2", TokenSecret: "ts2"}},
+		Portals: []nuorder.Portal{
+			{
+				Name: "main", ConsumerKey: "ck", ConsumerSecret: "c+s/", Token: "tk", TokenSecret: "t&s",
+				Warehouses: []nuorder.Warehouse{{Code: "default"}, {Code: "NY", DisplayName: "New York"}},
+			},
+			{Name: "other", ConsumerKey: "ck2", ConsumerSecret: "cs2", Token: "tk2", TokenSecret: "ts2"},
+		},
 		Seed: 7,
 	}
 	if change != nil {
@@ -166,19 +170,24 @@ func (w *world) fault(f nuorder.Fault) {
 	}
 }
 
-type m = map[string]any
-type l = []any
+type (
+	m = map[string]any
+	l = []any
+)
 
 func productBody(style string) m {
-	return m{"style_number": style, "season": "SS26", "color": "RED", "name": "Shirt " + style, "brand_id": style + "-RED",
+	return m{
+		"style_number": style, "season": "SS26", "color": "RED", "name": "Shirt " + style, "brand_id": style + "-RED",
 		"sizes":   l{m{"size": "S", "upc": style + "1"}, m{"size": "M", "upc": style + "2"}},
-		"pricing": m{"USD": m{"wholesale": json.Number("35.10"), "retail": 70}}}
+		"pricing": m{"USD": m{"wholesale": json.Number("35.10"), "retail": 70}},
+	}
 }
 
 func companyBody(code string) m {
 	return m{"name": "Shop " + code, "code": code, "currency_code": "USD", "addresses": l{
 		m{"display_name": "Billing", "line_1": "1 Main St", "country": "US", "type": "billing", "billing_code": "B1"},
-		m{"display_name": "Store 1", "line_1": "2 Side St", "country": "US", "type": "shipping", "shipping_code": "S1"}}}
+		m{"display_name": "Store 1", "line_1": "2 Side St", "country": "US", "type": "shipping", "shipping_code": "S1"},
+	}}
 }
 
 func orderLine(brand string, qty map[string]int) m {
@@ -192,8 +201,10 @@ func orderLine(brand string, qty map[string]int) m {
 }
 
 func orderBody(number string, lines ...any) m {
-	return m{"order_number": number, "external_id": "oms:" + number, "currency_code": "USD", "status": "approved",
-		"ship_start": "2026-03-01", "ship_end": "2026-03-31", "retailer": m{"retailer_code": "C1"}, "line_items": lines}
+	return m{
+		"order_number": number, "external_id": "oms:" + number, "currency_code": "USD", "status": "approved",
+		"ship_start": "2026-03-01", "ship_end": "2026-03-31", "retailer": m{"retailer_code": "C1"}, "line_items": lines,
+	}
 }
 
 // stocked is a world with a company, two products and stock of ten each.
@@ -211,7 +222,8 @@ func stocked(t *testing.T, change func(*nuorder.Config)) *world {
 func stockBody(n int) m {
 	return m{"inventory": l{m{"warehouse": "default", "prebook": false, "wip": l{
 		m{"name": "immediate", "sizes": l{m{"size": "S", "quantity": n}, m{"size": "M", "quantity": n}}},
-		m{"name": "06/15/2026", "sizes": l{m{"size": "M", "quantity": 5}}}}}}}
+		m{"name": "06/15/2026", "sizes": l{m{"size": "M", "quantity": 5}}},
+	}}}}
 }
 
 // legacy makes a call signed in the older form, written here from its description alone.
@@ -248,6 +260,8 @@ func (w *world) legacy(method, path string, p map[string]string, secrets string,
 }
 
 func legacyParams(nonce string) map[string]string {
-	return map[string]string{"oauth_consumer_key": "ck", "oauth_token": "tk", "oauth_timestamp": strconv.FormatInt(time.Now().Unix(), 10),
-		"oauth_nonce": nonce}
+	return map[string]string{
+		"oauth_consumer_key": "ck", "oauth_token": "tk", "oauth_timestamp": strconv.FormatInt(time.Now().Unix(), 10),
+		"oauth_nonce": nonce,
+	}
 }

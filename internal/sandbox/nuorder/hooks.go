@@ -53,8 +53,10 @@ func (s *Server) stateHooks(handle hookAdder) {
 		if err != nil {
 			return nil, err
 		}
-		v, there := map[string]any{"products": st.Products, "companies": st.Companies, "orders": st.Orders, "inventory": st.Inventory,
-			"pricesheets": st.Pricesheets, "warehouses": st.Warehouses}[r.PathValue("kind")]
+		v, there := map[string]any{
+			"products": st.Products, "companies": st.Companies, "orders": st.Orders, "inventory": st.Inventory,
+			"pricesheets": st.Pricesheets, "warehouses": st.Warehouses,
+		}[r.PathValue("kind")]
 		if !there {
 			return nil, errors.New("there is no such list")
 		}

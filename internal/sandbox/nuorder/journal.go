@@ -79,8 +79,10 @@ func newJournal(size, keep int) *journal {
 }
 
 func newCounts() Counts {
-	return Counts{ByRoute: map[string]uint64{}, ByStatus: map[int]uint64{}, Writes: map[string]uint64{},
-		WritesByKind: map[string]uint64{}, Refused: map[string]uint64{}, Faults: map[string]uint64{}}
+	return Counts{
+		ByRoute: map[string]uint64{}, ByStatus: map[int]uint64{}, Writes: map[string]uint64{},
+		WritesByKind: map[string]uint64{}, Refused: map[string]uint64{}, Faults: map[string]uint64{},
+	}
 }
 
 // begin opens the entry of a call. Only the goroutine of the call touches it until end.
@@ -90,8 +92,10 @@ func (j *journal) begin(r *http.Request, portal string, at time.Time, inFlight i
 	j.seq++
 	j.counts.Calls++
 	j.counts.MaxInFlight = max(j.counts.MaxInFlight, inFlight)
-	return &Entry{Seq: j.seq, Portal: portal, Method: r.Method, Path: escapedPath(r), Query: r.URL.RawQuery, InFlight: inFlight,
-		Start: at, Trace: r.Header.Get("traceparent"), keep: j.keep}
+	return &Entry{
+		Seq: j.seq, Portal: portal, Method: r.Method, Path: escapedPath(r), Query: r.URL.RawQuery, InFlight: inFlight,
+		Start: at, Trace: r.Header.Get("traceparent"), keep: j.keep,
+	}
 }
 
 func (e *Entry) setBody(b []byte) { e.Request = cut(b, e.keep) }

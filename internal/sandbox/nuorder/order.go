@@ -124,12 +124,14 @@ func (c *call) newOrder(d doc, user bool) (*order, *answer) {
 }
 
 func orderDefaults() doc {
-	return doc{"customer_po_number": "", "discount": count(0), "additional_percentage": count(0), "notes": "", "rep_name": "", "rep_code": "",
+	return doc{
+		"customer_po_number": "", "discount": count(0), "additional_percentage": count(0), "notes": "", "rep_name": "", "rep_code": "",
 		"rep_email": "", "edited": false, "edited_on": "", "split": false, "submitted_by": "", "order_tags": []any{}, "schema_id": "order",
 		"easy_order_ready": false, "creator_name": "", "payment_status": "Not Paid", "locked": false, "is_drop_ship": false,
 		"buyer_submitted": false, "collaborative_draft": false, "shipments": []any{}, "shipping_information": doc{}, "line_items": []any{},
 		"order_group_id": "", "order_type": "wholesale", "__shipment_status": []any{}, "__split_overrides": []any{},
-		"__cancelled_units": count(0), "__includes_cancelled": false, "__is_rtp": false}
+		"__cancelled_units": count(0), "__includes_cancelled": false, "__is_rtp": false,
+	}
 }
 
 // applyOrder returns what an order's document would be with a body applied; nothing is stored yet.

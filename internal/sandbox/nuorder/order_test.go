@@ -60,8 +60,10 @@ func TestStatusMachine(t *testing.T) {
 	t.Parallel()
 	w := stocked(t, nil)
 	all := []string{"draft", "review", "pending", "approved", "processed", "shipped", "cancelled"}
-	allowed := map[string]bool{"draft>review": true, "draft>pending": true, "review>pending": true, "review>approved": true, "review>processed": true,
-		"pending>review": true, "pending>approved": true, "pending>processed": true, "approved>processed": true, "processed>shipped": true}
+	allowed := map[string]bool{
+		"draft>review": true, "draft>pending": true, "review>pending": true, "review>approved": true, "review>processed": true,
+		"pending>review": true, "pending>approved": true, "pending>processed": true, "approved>processed": true, "processed>shipped": true,
+	}
 	for i, from := range all {
 		for j, to := range all {
 			body := orderBody(fmt.Sprintf("%d-%d", i, j), orderLine("A1-RED", map[string]int{"S": 1}))
@@ -329,8 +331,10 @@ func TestSplitGivesSuffixesAndOneGroup(t *testing.T) {
 	w := stocked(t, nil)
 	late := orderLine("A2-RED", map[string]int{"M": 1})
 	late["ship_start"] = "2026-05-01"
-	got, err := w.srv.PlaceOrder("", m{"order_number": "900", "split": "ship", "retailer": m{"retailer_code": "C1"},
-		"line_items": l{orderLine("A1-RED", map[string]int{"S": 1}), late}})
+	got, err := w.srv.PlaceOrder("", m{
+		"order_number": "900", "split": "ship", "retailer": m{"retailer_code": "C1"},
+		"line_items": l{orderLine("A1-RED", map[string]int{"S": 1}), late},
+	})
 	if err != nil || len(got) != 2 {
 		t.Fatalf("%d orders, %v", len(got), err)
 	}
@@ -349,8 +353,10 @@ func TestBulkOrdersHaveOneSiblingForEachDoor(t *testing.T) {
 	w.want(200, "PUT", "/api/company/new/force", body)
 	late := orderLine("A2-RED", map[string]int{"M": 1})
 	late["ship_start"] = "2026-05-01"
-	place := m{"order_number": "900", "split": "ship", "doors": l{"S1", "S2"}, "retailer": m{"retailer_code": "C1"},
-		"line_items": l{orderLine("A1-RED", map[string]int{"S": 1}), late}}
+	place := m{
+		"order_number": "900", "split": "ship", "doors": l{"S1", "S2"}, "retailer": m{"retailer_code": "C1"},
+		"line_items": l{orderLine("A1-RED", map[string]int{"S": 1}), late},
+	}
 	got, err := w.srv.PlaceOrder("", place)
 	if err != nil || len(got) != 4 {
 		t.Fatalf("%d orders, %v", len(got), err)

@@ -179,8 +179,10 @@ func (c *call) storeProduct(known *product, d doc) answer {
 }
 
 func productDefaults() doc {
-	return doc{"available_now": false, "active": true, "cancelled": false, "archived": false, "description": "", "available_from": "",
-		"available_until": "", "order_closing": "", "images": []any{}, "seasons": []any{}, "size_groups": []any{}, "schema_id": "product"}
+	return doc{
+		"available_now": false, "active": true, "cancelled": false, "archived": false, "description": "", "available_from": "",
+		"available_until": "", "order_closing": "", "images": []any{}, "seasons": []any{}, "size_groups": []any{}, "schema_id": "product",
+	}
 }
 
 // keepSizeIDs gives sizes the ids they had, and new ones an id; stock of sizes that are gone goes with them.

@@ -178,6 +178,8 @@ func (r *stockRow) view() doc {
 	if r.Quantity != nil {
 		shown = count(*r.Quantity).String()
 	}
-	return doc{"id": r.key(), "__key": r.key(), "warehouse_id": r.Warehouse, "sku_id": r.Size, "quantity": quantity(r), "display_name": r.Name,
-		"display_quantity": shown, "period_start": epoch(r.Start), "period_end": epoch(r.End), "prebook": r.Prebook, "active": r.Active}
+	return doc{
+		"id": r.key(), "__key": r.key(), "warehouse_id": r.Warehouse, "sku_id": r.Size, "quantity": quantity(r), "display_name": r.Name,
+		"display_quantity": shown, "period_start": epoch(r.Start), "period_end": epoch(r.End), "prebook": r.Prebook, "active": r.Active,
+	}
 }

@@ -161,8 +161,10 @@ func shipState(o doc) (over string) {
 			over = k.size
 		}
 		if len(docs(o, "shipments")) > 0 {
-			rows = append(rows, doc{"product": k.product, "size": k.size, "ordered": count(ordered[k]), "shipped": count(shipped[k]),
-				"open": count(max(0, ordered[k]-shipped[k]))})
+			rows = append(rows, doc{
+				"product": k.product, "size": k.size, "ordered": count(ordered[k]), "shipped": count(shipped[k]),
+				"open": count(max(0, ordered[k]-shipped[k])),
+			})
 		}
 	}
 	o["__shipment_status"] = rows

@@ -26,8 +26,15 @@ func TestRFC5849VectorsHold(t *testing.T) {
 		t.Errorf("base string\ngot  %s\nwant %s", got, want)
 	}
 
-	photos := []param{{"file", "vacation.jpg"}, {"size", "original"}, {"oauth_consumer_key", "dpf43f3p2l4k3l03"},
-		{"oauth_token", "nnch734d00sl2jdk"}, {"oauth_signature_method", "HMAC-SHA1"}, {"oauth_timestamp", "137131202"}, {"oauth_nonce", "chapoH"}}
+	photos := []param{
+		{"file", "vacation.jpg"},
+		{"size", "original"},
+		{"oauth_consumer_key", "dpf43f3p2l4k3l03"},
+		{"oauth_token", "nnch734d00sl2jdk"},
+		{"oauth_signature_method", "HMAC-SHA1"},
+		{"oauth_timestamp", "137131202"},
+		{"oauth_nonce", "chapoH"},
+	}
 	got := signS(baseString("GET", "http://photos.example.net/photos", photos), "kd94hf93k423kf44", "pfkkdhi9sl3r4s00")
 	if got != "MdpQcU8iPSUjWoN/UDMsK2sui9I=" {
 		t.Errorf("signature %s differs from the RFC's", got)
@@ -37,14 +44,18 @@ func TestRFC5849VectorsHold(t *testing.T) {
 // Both digests were made by python's hmac module, the second also by: printf '%s' TEXT | openssl dgst -sha1 -hmac 'cs+1/&ts=2%'.
 func TestLegacyVectorsHold(t *testing.T) {
 	t.Parallel()
-	p := map[string]string{"oauth_consumer_key": "ck1", "oauth_token": "", "oauth_timestamp": "1400000000", "oauth_nonce": "abcdefghijklmnop",
-		"oauth_version": "1.0", "oauth_signature_method": "HMAC-SHA1", "oauth_callback": "oob", "application_name": "not signed"}
+	p := map[string]string{
+		"oauth_consumer_key": "ck1", "oauth_token": "", "oauth_timestamp": "1400000000", "oauth_nonce": "abcdefghijklmnop",
+		"oauth_version": "1.0", "oauth_signature_method": "HMAC-SHA1", "oauth_callback": "oob", "application_name": "not signed",
+	}
 	text := legacyString("get", "http://sandbox.example:8080/api/initiate", p)
 	if got := signL(text, "cs+1/", ""); got != "efef65a30fd0627ec4e5991c1f8796e82e24e3f9" {
 		t.Errorf("initiate: got %s for %s", got, text)
 	}
-	p = map[string]string{"oauth_consumer_key": "ck1", "oauth_token": "tk1", "oauth_timestamp": "1400000000", "oauth_nonce": "0123456789abcdef",
-		"oauth_version": "1.0", "oauth_signature_method": "HMAC-SHA1"}
+	p = map[string]string{
+		"oauth_consumer_key": "ck1", "oauth_token": "tk1", "oauth_timestamp": "1400000000", "oauth_nonce": "0123456789abcdef",
+		"oauth_version": "1.0", "oauth_signature_method": "HMAC-SHA1",
+	}
 	text = legacyString("POST", "https://sandbox.example/api/order/5f0000000000000000000001/processed", p)
 	if got := signL(text, "cs+1/", "ts=2%"); got != "ab99859db4d09f9b6761442c5d20c5439ff74fa8" {
 		t.Errorf("processed: got %s for %s", got, text)
@@ -118,8 +129,10 @@ func FuzzBodiesNeverPanic(f *testing.F) {
 			} {
 				sw := s.Switches()
 				sw.Arrays = mode
-				c := &call{s: s, p: p, sw: &sw, now: s.now(), query: values{}, body: body,
-					vars: map[string]string{"warehouse": wh, "template": "t", "ext": "b", "__method": "POST"}}
+				c := &call{
+					s: s, p: p, sw: &sw, now: s.now(), query: values{}, body: body,
+					vars: map[string]string{"warehouse": wh, "template": "t", "ext": "b", "__method": "POST"},
+				}
 				p.mu.Lock()
 				a := h(c)
 				a.encode(&sw, "GET")

@@ -32,8 +32,10 @@ func (s *Server) State(portal string) (State, error) {
 	var out State
 	err := s.asUser(portal, func(c *call) error {
 		p := c.p
-		out = State{Products: dump(p.products), Companies: dump(p.companies), Orders: dump(p.orders), Inventory: []map[string]any{},
-			Pricesheets: []map[string]any{}, Warehouses: slices.Clone(p.warehouses)}
+		out = State{
+			Products: dump(p.products), Companies: dump(p.companies), Orders: dump(p.orders), Inventory: []map[string]any{},
+			Pricesheets: []map[string]any{}, Warehouses: slices.Clone(p.warehouses),
+		}
 		for _, pr := range sorted(p.products) {
 			out.Inventory = append(out.Inventory, p.inventoryDump(pr))
 		}
@@ -65,11 +67,15 @@ func (p *portal) inventoryDump(pr *product) doc {
 	}
 	rows := []any{}
 	for _, r := range pr.Stock {
-		rows = append(rows, doc{"warehouse": codes[r.Warehouse], "size": names[r.Size], "name": bucketName(r), "start": r.Start, "end": r.End,
-			"quantity": quantity(r), "prebook": r.Prebook, "active": r.Active})
+		rows = append(rows, doc{
+			"warehouse": codes[r.Warehouse], "size": names[r.Size], "name": bucketName(r), "start": r.Start, "end": r.End,
+			"quantity": quantity(r), "prebook": r.Prebook, "active": r.Active,
+		})
 	}
-	return doc{"product_id": pr.id(), "brand_id": pr.Doc["brand_id"], "style_number": pr.Doc["style_number"], "season": pr.Doc["season"],
-		"color": pr.Doc["color"], "inventory": p.classic(pr), "rows": rows}
+	return doc{
+		"product_id": pr.id(), "brand_id": pr.Doc["brand_id"], "style_number": pr.Doc["style_number"], "season": pr.Doc["season"],
+		"color": pr.Doc["color"], "inventory": p.classic(pr), "rows": rows,
+	}
 }
 
 // find finds what a hook names: a document by kind and _id, brand_id, code or number.

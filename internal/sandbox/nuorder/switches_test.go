@@ -35,8 +35,11 @@ func TestEverySwitchTurnsItsAnswer(t *testing.T) {
 		"update verb":     {"PUT", "/api/product/external_id/A1-RED", m{"name": "n"}, 500, 200, func(s *nuorder.Switches) { s.UpdateVerbs = []string{"POST", "PUT"} }},
 		"product replace": {"POST", "/api/product/external_id/A1-RED", m{"name": "n"}, 200, 400, func(s *nuorder.Switches) { s.ProductUpdate = "replace" }},
 		"company replace": {"POST", "/api/company/code/C1", m{"name": "n"}, 200, 400, func(s *nuorder.Switches) { s.CompanyUpdate = "replace" }},
-		"wip dates": {"POST", "/api/inventory/external_id/A1-RED", m{"inventory": l{m{"warehouse": "default", "wip": l{m{"name": "2026-06-01", "sizes": l{}}}}}},
-			400, 200, func(s *nuorder.Switches) { s.WIPDates = []string{"dash"} }},
+		"wip dates": {
+			"POST", "/api/inventory/external_id/A1-RED",
+			m{"inventory": l{m{"warehouse": "default", "wip": l{m{"name": "2026-06-01", "sizes": l{}}}}}},
+			400, 200, func(s *nuorder.Switches) { s.WIPDates = []string{"dash"} },
+		},
 		"path case":      {"GET", "/api/product/external_id/a1-red", nil, 404, 200, func(s *nuorder.Switches) { s.PathCase = "folded" }},
 		"zero quantity":  {"PUT", "/api/order/new", order(func(b m) { line(b)["sizes"].(l)[0].(m)["quantity"] = 0 }), 400, 201, func(s *nuorder.Switches) { s.ZeroQuantity = "accept" }},
 		"zero price":     {"PUT", "/api/order/new", order(func(b m) { line(b)["sizes"].(l)[0].(m)["price"] = 0 }), 400, 201, func(s *nuorder.Switches) { s.ZeroPrice = "accept" }},
