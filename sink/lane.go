@@ -152,7 +152,7 @@ func merge(owned, told ledger.Object) ledger.Object {
 	return out
 }
 
-// refused deals with an error by its kind. // four kinds of failure
+// refused deals with an error by its kind, one of the four.
 func (l *Loop) refused(t *turn, d Delivery, err error) {
 	now := l.Now()
 	e, _ := errors.AsType[*fault.Error](err)

@@ -173,7 +173,7 @@ func (r *rejects) add(bad bool, size int, share float64) (rejected, of int, trip
 	return r.bad, of, of >= max(size/4, 1) && float64(r.bad) > share*float64(of)
 }
 
-// observe looks for a flow that rejects most of what it is given. // F38: a bad mapping pauses, it does not fill the lot
+// observe looks for a flow that rejects most of what it is given: a bad mapping pauses the flow, it does not fill the lot.
 func (l *Loop) observe(ctx context.Context, batch []outcome) {
 	for i := range batch {
 		s := &batch[i].settlement

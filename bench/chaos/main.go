@@ -83,7 +83,7 @@ func (r *run) all(ctx context.Context, only string) (bool, error) {
 	if r.keep {
 		fmt.Println("folder", r.dir)
 	} else {
-		defer os.RemoveAll(r.dir)
+		defer func() { _ = os.RemoveAll(r.dir) }()
 	}
 	if r.binary == "" {
 		r.binary = filepath.Join(r.dir, "nubridge")

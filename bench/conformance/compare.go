@@ -14,9 +14,6 @@ import (
 // result is what a comparison found.
 type result struct{ events, differing, documented int }
 
-// doc is the JSON of an event.
-type doc map[string]any
-
 func parse(text string) any {
 	if text == "" {
 		return nil

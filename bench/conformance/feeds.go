@@ -24,7 +24,6 @@ func (e event) last() bool { return e.topic == "feed.rows" && e.key == `{"id":99
 
 // recorder is a publisher that keeps everything.
 type recorder struct {
-	prefix string
 	events []event
 	ended  chan struct{}
 }

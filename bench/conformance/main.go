@@ -113,7 +113,9 @@ func run(ctx context.Context, s settings) (result, error) {
 		return result{}, ctx.Err()
 	}
 	stopCapture()
-	<-failed
+	if err := <-failed; err != nil {
+		return result{}, err
+	}
 	theirs, err := consume(ctx, fmt.Sprintf("127.0.0.1:%d", s.kafkaPort), prefix)
 	if err != nil {
 		return result{}, err

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"runtime"
@@ -32,7 +31,6 @@ import (
 type settings struct {
 	url, kafka, modes, profile string
 	rows, perTx                int
-	updates                    bool
 }
 
 func main() {
@@ -248,7 +246,7 @@ func (m memory) AdvanceSnapshot(_ context.Context, _ string, j cdc.SnapshotJob) 
 func (memory) Acknowledged(context.Context, string, cdc.Position, cdc.LSN) error { return nil }
 
 func capture(ctx context.Context, s settings, slot string, kafka bool, rows int) error {
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	log := slog.New(slog.DiscardHandler)
 	n := &nothing{ended: make(chan struct{})}
 	n.left.Store(int64(rows))
 	closeSession := func() error { return nil }

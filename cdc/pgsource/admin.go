@@ -279,7 +279,6 @@ type slotFacts struct {
 	plugin, database, walStatus, cause string
 	confirmed, restart                 cdc.LSN
 	active, failover, synced           bool
-	twoPhase                           bool
 	safeWAL                            int64
 }
 

@@ -3,6 +3,7 @@ package pgsource
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -47,7 +48,7 @@ func (c *catalog) lookup(ctx context.Context, oid uint32) (typeFacts, error) {
 	err := c.adm.conn.QueryRow(ctx, `
 		select t.typname, t.typtype::text, t.typbasetype, t.typtypmod, case when t.typcategory = 'A' then t.typelem else 0 end
 		from pg_type t where t.oid = $1`, oid).Scan(&f.name, &typtype, &f.base, &f.baseMod, &f.elem)
-	if err == pgx.ErrNoRows {
+	if errors.Is(err, pgx.ErrNoRows) {
 		return f, nil
 	}
 	if err != nil {

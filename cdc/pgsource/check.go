@@ -2,6 +2,7 @@ package pgsource
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"nubridge/internal/fault"
@@ -52,7 +53,7 @@ func Check(ctx context.Context, cfg Config) ([]Finding, error) {
 	}
 	bad := func(err error) {
 		f := Finding{Fatal: true, Code: fault.CodeOf(err), Text: err.Error()}
-		if e, ok := err.(*fault.Error); ok {
+		if e, ok := errors.AsType[*fault.Error](err); ok {
 			f.Text, f.Hint = e.Err.Error(), e.Hint
 		}
 		out = append(out, f)

@@ -22,19 +22,19 @@ func appendArray(dst, text []byte, elem kind) []byte {
 	var scratch []byte
 	depth, fresh := 0, true
 	for i := 0; i < len(text); {
-		switch c := text[i]; {
-		case c == '{':
+		switch c := text[i]; c {
+		case '{':
 			if !fresh {
 				dst = append(dst, ',')
 			}
 			dst = append(dst, '[')
 			depth, fresh = depth+1, true
 			i++
-		case c == '}':
+		case '}':
 			dst = append(dst, ']')
 			depth, fresh = depth-1, false
 			i++
-		case c == delimiter:
+		case delimiter:
 			i++
 		default:
 			if !fresh {

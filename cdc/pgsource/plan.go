@@ -2,6 +2,7 @@ package pgsource
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -40,7 +41,7 @@ func (a *admin) planTable(ctx context.Context, version int, schema, table string
 		       from pg_attribute where attrelid = c.oid and attnum > 0 and not attisdropped), '')
 		from pg_class c join pg_namespace n on n.oid = c.relnamespace
 		where n.nspname = $1 and c.relname = $2`, schema, table).Scan(&p.oid, &p.relfile, &p.shape)
-	if err == pgx.ErrNoRows {
+	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}
 	if err != nil {
@@ -56,7 +57,7 @@ func (a *admin) planTable(ctx context.Context, version int, schema, table string
 		err := a.conn.QueryRow(ctx, `
 			select attnames::text[], coalesce(rowfilter, '') from pg_publication_tables where pubname = $1 and schemaname = $2 and tablename = $3`,
 			a.cfg.Publication, schema, table).Scan(&names, &p.filter)
-		if err != nil && err != pgx.ErrNoRows {
+		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 			return nil, classify("look up published columns", err)
 		}
 		if len(names) > 0 {

@@ -26,7 +26,6 @@ import (
 type feed struct {
 	mu      sync.Mutex
 	records []cdc.Record
-	trace   []string
 	sizes   map[string]uint64
 	grew    chan struct{}
 	limit   int // publishing fails once, when so many records are there

@@ -18,7 +18,6 @@ type stream struct {
 	s       *Source
 	w       *wire
 	ctx     context.Context
-	log     func(msg string, args ...any)
 	next    time.Time // when the next tick is due
 	sent    time.Time // when a status was last sent
 	sentLSN cdc.LSN

@@ -283,7 +283,7 @@ func appendInterval(dst, text []byte) []byte {
 	var date, clock [3][]byte // years, months, days; hours, minutes, seconds
 	fields, start := &date, 1
 	for i := 1; i < len(text); i++ {
-		at := -1
+		var at int
 		switch text[i] {
 		case 'T':
 			fields, start = &clock, i+1

@@ -8,7 +8,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"time"
@@ -69,7 +68,7 @@ func Start(ctx context.Context, c Config) (_ *World, err error) {
 		c.Say = func(string) {}
 	}
 	if c.Log == nil {
-		c.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
+		c.Log = slog.New(slog.DiscardHandler)
 	}
 	w := &World{Brokers: c.Brokers}
 	defer func() {

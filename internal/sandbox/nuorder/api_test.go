@@ -206,9 +206,8 @@ func TestInventoryIsReplacedWholeAndSeenByBothCalls(t *testing.T) {
 func TestMalformedInventoryLeavesTheOldFigures(t *testing.T) {
 	t.Parallel()
 	w := stocked(t, nil)
-	before := w.want(200, "GET", "/api/inventory/external_id/A1-RED", nil).text
 	w.switches(func(s *nuorder.Switches) { s.UnstableKeys = false })
-	before = w.want(200, "GET", "/api/inventory/external_id/A1-RED", nil).text
+	before := w.want(200, "GET", "/api/inventory/external_id/A1-RED", nil).text
 	good := func() m { return m{"name": "immediate", "sizes": l{m{"size": "S", "quantity": 1}}} }
 	for name, elements := range map[string]l{
 		"unknown warehouse": {m{"warehouse": "LA", "wip": l{good()}}},

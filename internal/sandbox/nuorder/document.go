@@ -236,12 +236,3 @@ func encodeLeaf(b *bytes.Buffer, v any) {
 		b.Write(text)
 	}
 }
-
-// asAny turns a slice into the form of a decoded array.
-func asAny[T any](in []T) []any {
-	out := make([]any, len(in))
-	for i := range in {
-		out[i] = in[i]
-	}
-	return out
-}

@@ -30,8 +30,6 @@ func (r *stockRow) key() string {
 	return strings.Join([]string{r.Warehouse, r.Size, kind, r.Start, r.End}, "|")
 }
 
-func (r *stockRow) immediate() bool { return r.Start == "" && !r.Prebook }
-
 // putInventory replaces all stock of a product, of every warehouse and kind.
 func (c *call) putInventory(p *product) answer {
 	if c.sw.Inventory == "v3" {

@@ -198,10 +198,10 @@ func (c *call) checkOrderForm(d doc) string {
 	for _, pair := range [][2]string{{"ship_start", "start_ship"}, {"ship_end", "end_ship"}} {
 		v, there := d[pair[0]]
 		delete(d, pair[0])
-		switch {
-		case c.sw.OrderDates == "ship_start":
+		switch c.sw.OrderDates {
+		case "ship_start":
 			delete(d, pair[1])
-		case c.sw.OrderDates == "start_ship":
+		case "start_ship":
 			there = false
 		}
 		if there {

@@ -91,7 +91,9 @@ func (s *Server) Run(ctx context.Context, addr string, ready func(net.Addr)) err
 		if srv.Shutdown(stop) != nil {
 			err = srv.Close()
 		}
-		<-failed
+		if end := <-failed; !errors.Is(end, http.ErrServerClosed) {
+			err = errors.Join(err, end)
+		}
 	}
 	if errors.Is(err, http.ErrServerClosed) {
 		err = nil
