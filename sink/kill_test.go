@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"sync/atomic"
 	"syscall"
+	"sync"
 	"testing"
 	"time"
 
@@ -233,11 +234,15 @@ func TestCountsAndOrderHoldOverKills(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Log("seed", seed)
 	random := rand.New(rand.NewPCG(seed, 2))
+	var dice sync.Mutex
+	lost := rand.New(rand.NewPCG(seed, 3))
 	w.answer = func(id ledger.ObjectID, b mapper.Body) (bool, error) {
 		if id.Key == "k3" {
 			return false, &fault.Error{Kind: fault.Reject, Code: "refused", Err: errLost.Err}
 		}
-		if random.IntN(10) == 0 {
+		dice.Lock()
+		defer dice.Unlock()
+		if lost.IntN(10) == 0 {
 			return true, errLost
 		}
 		return true, nil

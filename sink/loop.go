@@ -91,13 +91,24 @@ func (l *Loop) Run(ctx context.Context) error {
 	// Work under way outlives the stop by the grace time.
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	var grace *time.Timer
-	stopGrace := context.AfterFunc(ctx, func() { grace = time.AfterFunc(l.config.Grace, cancel) })
-	defer func() {
-		if !stopGrace() && grace != nil {
-			grace.Stop()
+	var grace sync.WaitGroup
+	defer grace.Wait()
+	ended := make(chan struct{})
+	defer close(ended)
+	grace.Go(func() {
+		select {
+		case <-ended:
+			return
+		case <-ctx.Done():
 		}
-	}()
+		timer := time.NewTimer(l.config.Grace)
+		defer timer.Stop()
+		select {
+		case <-ended:
+		case <-timer.C:
+			cancel()
+		}
+	})
 	var takers, lanes, settler sync.WaitGroup
 	takers.Go(func() { l.intake(ctx) })
 	takers.Go(func() { l.watch(ctx) })
