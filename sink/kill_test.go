@@ -9,9 +9,9 @@ import (
 	"net/rpc"
 	"os"
 	"os/exec"
+	"sync"
 	"sync/atomic"
 	"syscall"
-	"sync"
 	"testing"
 	"time"
 
