@@ -62,3 +62,11 @@ lab-status: ## what the lab runs
 	@bench/lab/kafka.sh status; bench/lab/postgres.sh status; bench/lab/debezium.sh status
 
 .PHONY: bench-capture test-conformance test-pg lab-start lab-stop lab-status bench-mapping orders-torture orders-torture-unbounded help build test check lint fmt demo
+
+bench-delivery: build ## load, freshness, pressure and calls of the delivery: ARGS="-products 2000"
+	go run ./bench/delivery -program ./nubridge $(ARGS)
+
+chaos-smoke: ## the whole program under kills, outages and a hostile portal, in a small world
+	go run ./bench/chaos -smoke
+
+.PHONY: bench-delivery chaos-smoke
