@@ -63,6 +63,9 @@ type Config struct {
 	// RetryFailing is how often a key that failed many times in a row, while others did not, is tried again; five minutes if
 	// zero. In between it is shown among the parked.
 	RetryFailing time.Duration
+	// Silent is how long the ledger may hear nothing of a loop before others take over the requests that it claimed; eight
+	// seconds if zero.
+	Silent time.Duration
 	// Look is how often requests, pauses and waiting keys are looked for without being told; one second if zero.
 	Look time.Duration
 	// ParkedCap pauses the flow when so many keys are parked; 10,000 if zero.
@@ -93,6 +96,7 @@ func (c Config) withDefaults() Config {
 	def(&c.BackoffCap, time.Minute)
 	def(&c.Patience, 24*time.Hour)
 	def(&c.RetryFailing, 5*time.Minute)
+	def(&c.Silent, 8*time.Second)
 	def(&c.Look, time.Second)
 	def(&c.StockPass, 24*time.Hour)
 	def(&c.ParkedCap, 10_000)

@@ -502,3 +502,26 @@ func TestAKeyThatKeepsFailingMakesRoomAndIsTriedAgainByItself(t *testing.T) {
 	eventually(t, "and is settled", func() bool { c := w.counts(mapper.Products); return c.Parked == 0 && c.Delivered == 3 })
 	w.rests(mapper.Products)
 }
+
+func TestWhatAKilledInstanceClaimedIsTakenOverSoon(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write(nil, 1, "a")
+	// An instance that claimed a request and is not heard of again.
+	if err := w.store.Join(t.Context(), testEnv, mapper.Products, "dead"); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.store.Request(t.Context(), testEnv, mapper.Products, []mapper.Key{"a"}, "test", ledger.RankBulk); err != nil {
+		t.Fatal(err)
+	}
+	claimed, err := w.store.Claim(t.Context(), testEnv, mapper.Products, "dead", 10, ledger.Hold{Silent: time.Hour, Most: time.Hour})
+	if err != nil || len(claimed) != 1 {
+		t.Fatalf("got %+v, %v", claimed, err)
+	}
+	w.start(mapper.Products, func(c *Config) { c.Silent = time.Second })
+	eventually(t, "the request is answered", func() bool {
+		var n int
+		err := w.store.Pool().QueryRow(t.Context(), "select count(*) from requests").Scan(&n)
+		return err == nil && n == 0
+	})
+}

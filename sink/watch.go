@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	claimHold  = 2 * time.Minute
+	claimMost  = 2 * time.Minute
 	sweepEvery = 2 * time.Second
 )
 
@@ -23,12 +23,18 @@ func (l *Loop) watch(ctx context.Context) {
 	defer endFlows()
 	look := time.NewTicker(l.config.Look)
 	defer look.Stop()
+	alive := time.NewTicker(l.config.Silent / 4)
+	defer alive.Stop()
 	var swept time.Time
 	l.lookAtState(ctx)
 	for l.claim(ctx); ; {
 		select {
 		case <-ctx.Done():
 			return
+		case <-alive.C:
+			if err := l.Ledger.Alive(ctx, l.config.Environment, l.config.Flow, l.config.owner()); err != nil && ctx.Err() == nil {
+				l.Logger.Warn("others may take over what this instance claimed", "error", err)
+			}
 		case <-requests:
 			l.claim(ctx)
 		case <-flows:
@@ -47,11 +53,12 @@ func (l *Loop) watch(ctx context.Context) {
 
 // claim takes open requests while there is room for them.
 func (l *Loop) claim(ctx context.Context) {
+	hold := ledger.Hold{Silent: l.config.Silent, Most: claimMost}
 	for ctx.Err() == nil {
 		if s, _ := l.gate.standing(l.Now()); s.State == Halted || s.State == Paused || l.board.crowded(4*l.config.InFlight) {
 			return
 		}
-		requests, err := l.Ledger.Claim(ctx, l.config.Environment, l.config.Flow, l.config.owner(), 2*l.config.InFlight, claimHold)
+		requests, err := l.Ledger.Claim(ctx, l.config.Environment, l.config.Flow, l.config.owner(), 2*l.config.InFlight, hold)
 		if err != nil {
 			if ctx.Err() == nil {
 				l.Logger.Warn("requests cannot be claimed", "error", err)

@@ -22,14 +22,25 @@ type Checkpoint struct {
 	Settled []SettledTouch
 }
 
-// Join names a loop to the ledger, so that its settlements can be told apart.
+// Join names a loop to the ledger, so that its settlements can be told apart and its claims last. What a loop of the same name
+// left claimed is open again.
 func (s *Store) Join(ctx context.Context, environment string, flow mapper.Flow, instance string) error {
 	_, err := s.pool.Exec(ctx, `
-        with old as (delete from settlers where environment = $1 and flow = $2 and instance <> $3 and at < now() - interval '7 days')
+        with old as (delete from settlers where environment = $1 and flow = $2 and instance <> $3 and at < now() - interval '7 days'),
+        left_over as (update requests set claimed_until = null where environment = $1 and flow = $2 and claimed_by = $3 and claimed_until is not null)
         insert into settlers (environment, flow, instance) values ($1, $2, $3)
         on conflict (environment, flow, instance) do update set seq = 0, at = now()`, environment, flow, instance)
 	if err != nil {
 		return fmt.Errorf("join the flow %s: %w", flow, err)
+	}
+	return nil
+}
+
+// Alive tells that a loop that joined still works, which keeps its claims.
+func (s *Store) Alive(ctx context.Context, environment string, flow mapper.Flow, instance string) error {
+	_, err := s.pool.Exec(ctx, "update settlers set at = now() where (environment, flow, instance) = ($1, $2, $3)", environment, flow, instance)
+	if err != nil {
+		return fmt.Errorf("tell that the flow %s is alive: %w", flow, err)
 	}
 	return nil
 }

@@ -66,6 +66,9 @@ func join(t *testing.T, s *ledger.Store, flow mapper.Flow) {
 	}
 }
 
+// held is how long claims last in these tests.
+var held = ledger.Hold{Silent: time.Minute, Most: time.Minute}
+
 // delivered settles an object as sent with a body.
 func delivered(o ledger.Object, body string) ledger.Settlement {
 	o.Known, o.RemoteID, o.RemoteKey = true, "id-"+string(o.Key), "brand-"+string(o.Key)
@@ -202,7 +205,7 @@ func TestDeliveredParentReleasesItsChildren(t *testing.T) {
 	settle(t, s, &ledger.Settling{Seq: 1, Flow: mapper.OrderCreation, Settlements: []ledger.Settlement{{
 		Object: order, Disposition: ledger.Waiting, Doubt: ledger.RestoreDoubt, WaitFor: []mapper.Ref{{Flow: mapper.Products, Key: "k1"}},
 	}}})
-	wanted, err := s.Claim(t.Context(), env, mapper.Products, "a", 10, time.Minute)
+	wanted, err := s.Claim(t.Context(), env, mapper.Products, "a", 10, held)
 	if err != nil || len(wanted) != 1 || wanted[0].Key != "k1" || wanted[0].Rank != ledger.RankOrders {
 		t.Fatalf("got %+v, %v, want the parent requested with the rank of orders", wanted, err)
 	}
@@ -213,11 +216,50 @@ func TestDeliveredParentReleasesItsChildren(t *testing.T) {
 	case <-wake:
 	case <-time.After(time.Second): // the listener may have started after the notification; requests are polled too
 	}
-	released, err := s.Claim(t.Context(), env, mapper.OrderCreation, "a", 10, time.Minute)
+	released, err := s.Claim(t.Context(), env, mapper.OrderCreation, "a", 10, held)
 	if err != nil || len(released) != 1 || released[0].Key != "o1" {
 		t.Fatalf("got %+v, %v, want the child released", released, err)
 	}
-	if left, err := s.Claim(t.Context(), env, mapper.Products, "a", 10, 0); err != nil || len(left) != 0 {
+	if left, err := s.Claim(t.Context(), env, mapper.Products, "a", 10, ledger.Hold{}); err != nil || len(left) != 0 {
 		t.Fatalf("got %+v, %v, want the parent's request answered", left, err)
 	}
+}
+
+func TestClaimsLastAsLongAsTheirLoopIsAlive(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	join(t, s, mapper.Products)
+	if err := s.Join(t.Context(), env, mapper.Products, "b"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Request(t.Context(), env, mapper.Products, []mapper.Key{"k1", "k2"}, "test", ledger.RankBulk); err != nil {
+		t.Fatal(err)
+	}
+	claim := func(owner string, want int, what string) {
+		t.Helper()
+		got, err := s.Claim(t.Context(), env, mapper.Products, owner, 10, held)
+		if err != nil || len(got) != want {
+			t.Fatalf("%s: got %+v, %v, want %d", what, got, err, want)
+		}
+	}
+	silent := func(owner string) {
+		t.Helper()
+		if _, err := s.Pool().Exec(t.Context(), "update settlers set at = now() - interval '2 minutes' where instance = $1", owner); err != nil {
+			t.Fatal(err)
+		}
+	}
+	claim("a", 2, "open requests")
+	claim("b", 0, "the other loop is alive")
+	silent("a")
+	if err := s.Alive(t.Context(), env, mapper.Products, "a"); err != nil {
+		t.Fatal(err)
+	}
+	claim("b", 0, "the other loop has told that it is alive")
+	silent("a")
+	claim("b", 2, "the other loop is silent")
+	claim("a", 0, "the one that took over is alive")
+	if err := s.Join(t.Context(), env, mapper.Products, "b"); err != nil {
+		t.Fatal(err)
+	}
+	claim("a", 2, "the other loop began anew")
 }

@@ -41,18 +41,27 @@ func (s *Store) Request(ctx context.Context, environment string, flow mapper.Flo
 	return nil
 }
 
-// Claim takes up to limit open requests of a flow for the caller, first by rank, then by age. A claim that is neither
-// settled nor released falls open again after hold.
-func (s *Store) Claim(ctx context.Context, environment string, flow mapper.Flow, owner string, limit int, hold time.Duration) ([]Request, error) {
+// Hold is how long a claim of requests lasts.
+type Hold struct {
+	// Silent is how long a loop may go without Alive before its claims fall open: it was killed, or is frozen.
+	Silent time.Duration
+	// Most is when a claim falls open whatever its loop does.
+	Most time.Duration
+}
+
+// Claim takes up to limit open requests of a flow for the caller, first by rank, then by age. A claim that is neither settled
+// nor released falls open again as hold says; what two loops then work on is still one object with one lease.
+func (s *Store) Claim(ctx context.Context, environment string, flow mapper.Flow, owner string, limit int, hold Hold) ([]Request, error) {
 	rows, err := s.pool.Query(ctx, `
         with due as (
             select key from requests where environment = $1 and flow = $2 and not_before <= now()
-                and (claimed_until is null or claimed_until < now())
+                and (claimed_until is null or claimed_until < now() or claimed_by not in (
+                    select instance from settlers where environment = $1 and flow = $2 and at > now() - make_interval(secs => $6)))
             order by rank, requested_at limit $3 for update skip locked
         )
         update requests r set claimed_until = now() + make_interval(secs => $4), claimed_by = $5 from due
         where (r.environment, r.flow, r.key) = ($1, $2, due.key)
-        returning r.key, r.reason, r.rank, r.seq, r.requested_at`, environment, flow, limit, hold.Seconds(), owner)
+        returning r.key, r.reason, r.rank, r.seq, r.requested_at`, environment, flow, limit, hold.Most.Seconds(), owner, hold.Silent.Seconds())
 	if err != nil {
 		return nil, fmt.Errorf("claim requests of %s: %w", flow, err)
 	}
