@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"nubridge/cdc"
+	"nubridge/internal/fault"
 	"nubridge/internal/ledger"
 )
 
@@ -13,8 +14,7 @@ func (l *Loop) assume(ctx context.Context, a cdc.Assignment) bool {
 	for failures := 1; ; failures++ {
 		err := l.tryAssume(ctx, a)
 		if err == nil {
-			s, _ := l.gate.standing(l.Now())
-			return s.State != Halted
+			return l.gate.halted() == nil
 		}
 		if ctx.Err() != nil {
 			return false
@@ -30,7 +30,7 @@ func (l *Loop) tryAssume(ctx context.Context, a cdc.Assignment) error {
 		return err
 	}
 	if gap := gapOf(a, c, known); gap != nil {
-		l.halt(gap.Code, gap.Reason)
+		l.halt(gap)
 		return nil
 	}
 	l.at(PointAssigned)
@@ -56,31 +56,30 @@ func (l *Loop) tryAssume(ctx context.Context, a cdc.Assignment) error {
 
 // gapOf compares the group's offset with the ledger's checkpoint: behind it is harmless; ahead of it, or expired, some changes
 // would never be seen. // I8
-func gapOf(a cdc.Assignment, c ledger.Checkpoint, known bool) *Standing {
+func gapOf(a cdc.Assignment, c ledger.Checkpoint, known bool) *fault.Error {
 	name := fmt.Sprintf("%s/%d", a.Partition.Topic, a.Partition.ID)
-	const hint = "; look at what was missed, replay it, then accept the gap"
+	gap := func(code, format string, args ...any) *fault.Error {
+		e := fault.New(fault.Halt, code, name+format, args...)
+		e.Hint = "look at what was missed, accept the gap, then replay the flow"
+		return e
+	}
 	if known && c.Next < 0 {
 		return nil // a person has accepted the gap
 	}
 	switch {
 	case known && a.End < c.Next:
-		return &Standing{Code: "topic_recreated", Reason: fmt.Sprintf(
-			"%s ends at offset %d and %d were settled: the topic was made anew or cut%s", name, a.End, c.Next, hint)}
+		return gap("topic_recreated", " ends at offset %d and %d were settled: the topic was made anew or cut", a.End, c.Next)
 	case a.Committed >= 0 && a.Committed < a.Start:
-		return &Standing{Code: "records_expired", Reason: fmt.Sprintf(
-			"%s: the group is at offset %d and the broker holds records from %d on: %d records expired unread%s", name, a.Committed, a.Start, a.Start-a.Committed, hint)}
+		return gap("records_expired", ": the group is at offset %d and the broker holds records from %d on: %d records expired unread", a.Committed, a.Start, a.Start-a.Committed)
 	case known && c.Next > 0 && a.Committed < 0 && a.Start > c.Next:
-		return &Standing{Code: "offset_expired", Reason: fmt.Sprintf(
-			"%s: the group has no offset, %d were settled and the broker holds records from %d on: %d records expired unread%s", name, c.Next, a.Start, a.Start-c.Next, hint)}
+		return gap("offset_expired", ": the group has no offset, %d were settled and the broker holds records from %d on: %d records expired unread",
+			c.Next, a.Start, a.Start-c.Next)
 	case known && c.Next > a.Start && a.Committed < 0:
-		return &Standing{Code: "offset_expired", Reason: fmt.Sprintf(
-			"%s: the group has no offset though the ledger has settled up to %d; %d records are not settled yet%s", name, c.Next, max(a.End-c.Next, 0), hint)}
+		return gap("offset_expired", ": the group has no offset though the ledger has settled up to %d; %d records are not settled yet", c.Next, max(a.End-c.Next, 0))
 	case known && a.Committed > c.Next:
-		return &Standing{Code: "offset_ahead", Reason: fmt.Sprintf(
-			"%s: the group is at offset %d and the ledger has settled up to %d: %d records were skipped%s", name, a.Committed, c.Next, a.Committed-c.Next, hint)}
+		return gap("offset_ahead", ": the group is at offset %d and the ledger has settled up to %d: %d records were skipped", a.Committed, c.Next, a.Committed-c.Next)
 	case !known && a.Committed > a.Start:
-		return &Standing{Code: "checkpoint_missing", Reason: fmt.Sprintf(
-			"%s: the group is at offset %d and the ledger has no checkpoint: %d records may have been skipped%s", name, a.Committed, a.Committed-a.Start, hint)}
+		return gap("checkpoint_missing", ": the group is at offset %d and the ledger has no checkpoint: %d records may have been skipped", a.Committed, a.Committed-a.Start)
 	default:
 		return nil
 	}

@@ -195,7 +195,7 @@ func (l *Loop) documents(ctx context.Context, wants []mapper.Want) ([]mapper.Rea
 
 func (l *Loop) unmappable(t *turn, err error) {
 	if fault.KindOf(err) == fault.Halt {
-		l.halt(fault.CodeOf(err), err.Error())
+		l.halt(err)
 		l.release([]*turn{t}, ledger.RestoreDoubt, l.Now())
 		return
 	}

@@ -3,6 +3,8 @@ package sink
 import (
 	"sync"
 	"time"
+
+	"nubridge/internal/fault"
 )
 
 // State says whether a flow works.
@@ -13,7 +15,7 @@ const (
 	Running   State = "running"
 	Throttled State = "throttled" // told to wait; goes on by itself
 	Paused    State = "paused"    // stored in the ledger; a person resumes it
-	Halted    State = "halted"    // going on would lose or corrupt; a person mends it and starts again
+	Halted    State = "halted"    // going on would lose or corrupt; the run has ended, or is about to
 )
 
 // Standing is the state with its cause.
@@ -26,24 +28,33 @@ type Standing struct {
 
 // gate holds back the dispatcher and tells why.
 type gate struct {
-	mu        sync.Mutex
-	halted    *Standing
+	mu sync.Mutex
+	// cause is why the flow halted; gone is closed when it did.
+	cause     error
+	since     time.Time
+	gone      chan struct{}
 	paused    *Standing
 	throttled Standing
 	until     time.Time
 }
 
-func newGate() *gate { return &gate{} }
+func newGate() *gate { return &gate{gone: make(chan struct{})} }
 
-// halt stops the flow for the life of the process; the first cause stays.
-func (g *gate) halt(code, reason string, now time.Time) bool {
+// halt stops the flow for the life of the loop; the first cause stays.
+func (g *gate) halt(cause error, now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.halted != nil {
-		return false
+	if g.cause == nil {
+		g.cause, g.since = cause, now
+		close(g.gone)
 	}
-	g.halted = &Standing{Halted, code, reason, now}
-	return true
+}
+
+// halted gives why the flow halted, nil if it did not.
+func (g *gate) halted() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.cause
 }
 
 // pause shows what the ledger says; nil opens it.
@@ -73,8 +84,8 @@ func (g *gate) standing(now time.Time) (Standing, time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch {
-	case g.halted != nil:
-		return *g.halted, time.Time{}
+	case g.cause != nil:
+		return Standing{Halted, fault.CodeOf(g.cause), g.cause.Error(), g.since}, time.Time{}
 	case g.paused != nil:
 		return *g.paused, time.Time{}
 	case g.until.After(now):

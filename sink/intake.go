@@ -65,7 +65,7 @@ func (l *Loop) poll(ctx context.Context, out chan<- cdc.Fetch) {
 				return
 			}
 			if fault.KindOf(err) == fault.Halt {
-				l.halt(fault.CodeOf(err), err.Error())
+				l.halt(err)
 				return
 			}
 			if failures++; failures == 1 || failures%30 == 0 {
@@ -250,7 +250,7 @@ func (l *Loop) failed(ctx context.Context, what string, err error) {
 		return
 	}
 	if fault.KindOf(err) == fault.Halt {
-		l.halt(fault.CodeOf(err), err.Error())
+		l.halt(err)
 		return
 	}
 	now := l.Now()
@@ -259,11 +259,8 @@ func (l *Loop) failed(ctx context.Context, what string, err error) {
 	pause(ctx, 100*time.Millisecond)
 }
 
-func (l *Loop) halt(code, reason string) {
-	if l.gate.halt(code, reason, l.Now()) {
-		l.Logger.Error("flow halted", "code", code, "reason", reason)
-	}
-}
+// halt ends the run, which gives the cause; the first one stays.
+func (l *Loop) halt(err error) { l.gate.halt(err, l.Now()) }
 
 // pause waits, or until the context ends.
 func pause(ctx context.Context, d time.Duration) {

@@ -137,7 +137,7 @@ func (l *Loop) delivered(t *turn, d *Delivery, action string) {
 			s.Action = action
 		}
 	default:
-		l.halt("unknown_disposition", "a delivery ended as "+string(d.Disposition)+", which is no end")
+		l.halt(fault.New(fault.Halt, "unknown_disposition", "a delivery ended as %s, which is no end", d.Disposition))
 		l.release([]*turn{t}, ledger.KeepDoubt, l.Now())
 		return
 	}
@@ -173,7 +173,7 @@ func (l *Loop) refused(t *turn, d Delivery, err error) {
 		out.settlement.Hash = t.hash[:]
 		out.settlement.Cause = &ledger.Cause{Code: e.Code, Field: e.Field, Rule: e.Rule, Text: e.Error()}
 	case fault.Halt:
-		l.halt(e.Code, err.Error())
+		l.halt(err)
 		out.again = now
 	default:
 		if l.flight.alone(t.attempts, now) {

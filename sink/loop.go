@@ -79,9 +79,11 @@ func New(deps Deps, config Config) (*Loop, error) {
 }
 
 // Run delivers until the context ends; then it takes nothing new, lets deliveries under way end within the grace time, settles
-// and commits them, and returns nil. A halted or paused flow stays in Run and says why in Status. It returns an error only if
-// the ledger cannot be reached at the start. Run it once.
+// and commits them, and returns nil. A flow that halts ends in the same order and returns why. A paused flow stays in Run and
+// says so in Status. It also returns an error if the ledger cannot be reached at the start. Run it once.
 func (l *Loop) Run(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	if err := l.Ledger.Join(ctx, l.config.Environment, l.config.Flow, l.config.owner()); err != nil {
 		if ctx.Err() != nil {
 			return nil
@@ -100,6 +102,8 @@ func (l *Loop) Run(ctx context.Context) error {
 		case <-ended:
 			return
 		case <-ctx.Done():
+		case <-l.gate.gone:
+			stop()
 		}
 		timer := time.NewTimer(l.config.Grace)
 		defer timer.Stop()
@@ -124,10 +128,10 @@ func (l *Loop) Run(ctx context.Context) error {
 	lanes.Wait()
 	close(l.done)
 	settler.Wait()
-	end, stop := context.WithTimeout(context.WithoutCancel(ctx), l.config.Grace)
-	defer stop()
+	end, over := context.WithTimeout(context.WithoutCancel(ctx), l.config.Grace)
+	defer over()
 	if err := l.Ledger.Unclaim(end, l.config.Environment, l.config.Flow, l.config.owner()); err != nil {
 		l.Logger.Warn("requests stay claimed for a while", "error", err)
 	}
-	return nil
+	return l.gate.halted()
 }

@@ -184,7 +184,7 @@ func TestARejectedKeyIsParkedAbsorbsChangesAndIsReleasedByOneThatMendsIt(t *test
 	}
 }
 
-func TestThrottlesParkNothingAndHaltsStayAlive(t *testing.T) {
+func TestThrottlesParkNothingAndHaltsSayWhy(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	storm := 0
@@ -417,7 +417,7 @@ func TestGapsBetweenGroupAndLedgerHaltWithTheCount(t *testing.T) {
 		switch {
 		case test.code == "" && got != nil:
 			t.Errorf("%s: got %+v, want no halt", name, got)
-		case test.code != "" && (got == nil || got.Code != test.code || !strings.Contains(got.Reason, test.count)):
+		case test.code != "" && (got == nil || got.Code != test.code || !strings.Contains(got.Error(), test.count)):
 			t.Errorf("%s: got %+v, want %s with %q", name, got, test.code, test.count)
 		}
 	}

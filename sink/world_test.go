@@ -314,7 +314,7 @@ func (w *world) startWith(log Log, flow mapper.Flow, change func(*Config)) (*Loo
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() {
-		if err := l.Run(ctx); err != nil {
+		if err := l.Run(ctx); err != nil && fault.KindOf(err) != fault.Halt {
 			w.t.Error(err)
 		}
 	})

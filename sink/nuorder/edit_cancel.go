@@ -17,8 +17,14 @@ func (r *OrderEdits) cancel(ctx context.Context, t *turn, _ []docLine) result {
 	if err := shippedOf(shipmentsOf(t.object.Parts[partShipments].Body), shipped); err != nil {
 		return done("", err)
 	}
-	if shipped.total().IsPositive() {
+	if units := shipped.total(); units.IsPositive() {
+		if t.inStep() && t.object.Identity[identityCut] == units.String() {
+			return done(t.kept(), nil)
+		}
 		return r.cutToShipped(ctx, t, shipped)
+	}
+	if t.inStep() && t.object.Identity[identityCancelled] == "true" {
+		return done(t.kept(), nil)
 	}
 	if t.object.Identity[identityCancelled] != "true" || t.object.InDoubt {
 		// Written first: the poller must not take our own cancel for a buyer's.
@@ -109,6 +115,7 @@ func (r *OrderEdits) cutToShipped(ctx context.Context, t *turn, shipped *itemSum
 	if err != nil {
 		return done("", err)
 	}
+	units := shipped.total().String()
 	left := newItemSums()
 	left.alias, left.sums = shipped.alias, shipped.sums
 	for n := range lines {
@@ -144,6 +151,7 @@ func (r *OrderEdits) cutToShipped(ctx context.Context, t *turn, shipped *itemSum
 	if err := r.doubtStock(ctx, t); err != nil {
 		return done("", err)
 	}
+	t.object.Identity[identityCut] = units
 	r.tell(ctx, t.object.RemoteID, "cut to shipped", "the OMS cancelled what was still open")
 	t.sent(t.work.Body.JSON)
 	return done(ledger.Delivered, nil)

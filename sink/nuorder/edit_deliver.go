@@ -123,6 +123,9 @@ func (r *OrderEdits) edit(ctx context.Context, t *turn, body []byte) result {
 			Hint: "cancel it in the OMS and enter a new order",
 		})
 	}
+	if t.inStep() && t.object.Identity[identityCut] == "" && t.object.RemoteKey == omsNumber(t.work.Body) {
+		return done(t.kept(), nil)
+	}
 	shipped := newItemSums()
 	if err := shippedOf(shipmentsOf(t.object.Parts[partShipments].Body), shipped); err != nil {
 		return done("", err)
@@ -139,6 +142,7 @@ func (r *OrderEdits) edit(ctx context.Context, t *turn, body []byte) result {
 		return done("", err)
 	}
 	t.sent(body)
+	delete(t.object.Identity, identityCut)
 	r.tell(ctx, t.object.RemoteID, "edited", "the OMS's state was sent")
 	return done(ledger.Delivered, nil)
 }

@@ -218,3 +218,53 @@ func TestShipmentsOfACancelledOrderThatWasNeverSentWaitForNothing(t *testing.T) 
 		t.Errorf("%d calls", d.Calls)
 	}
 }
+
+func TestAnOrderInStepMakesNoCall(t *testing.T) {
+	t.Parallel()
+	w := newOrderWorld(t, false, nil)
+	cancelled := func(reference string) map[string]string {
+		facts := ref(reference)
+		facts["cancelled"] = "true"
+		return facts
+	}
+	none := func(what, key, body string, facts map[string]string) {
+		t.Helper()
+		if d := w.mustTurn(mapper.OrderEdits, key, body, facts, ledger.Unchanged); d.Calls != 0 {
+			t.Errorf("%s: %d calls", what, d.Calls)
+		}
+	}
+	first, edited := orderBody("1", line(2, 3)), orderBody("1", line(4, 3))
+	id, _ := w.imported("1")
+	w.mustTurn(mapper.OrderEdits, "1", first, ref(id), ledger.Delivered)
+	none("the baseline again", "1", first, ref(id))
+	w.mustTurn(mapper.OrderEdits, "1", edited, ref(id), ledger.Delivered)
+	none("an edit again", "1", edited, ref(id))
+	object := w.object(mapper.OrderEdits, "1")
+	object.InDoubt = true
+	w.objects.objects[object.ObjectID] = object
+	if d := w.mustTurn(mapper.OrderEdits, "1", edited, ref(id), ledger.Delivered); d.Calls == 0 {
+		t.Error("an order in doubt was not sent")
+	}
+	object = w.object(mapper.OrderEdits, "1")
+	object.InDoubt = false // as settling does
+	w.objects.objects[object.ObjectID] = object
+	w.mustTurn(mapper.OrderEdits, "1", edited, cancelled(id), ledger.Delivered)
+	if got := w.at(id)["status"]; got != "cancelled" {
+		t.Error("the cancel of an order whose body is in step:", got)
+	}
+	none("a cancel again", "1", edited, cancelled(id))
+
+	cut, _ := w.imported("2")
+	second := orderBody("2", line(2, 3))
+	w.mustTurn(mapper.OrderEdits, "2", second, ref(cut), ledger.Delivered)
+	w.mustTurn(mapper.Shipments, "2", shipments(shipment("T1", 1, 2)), ref(cut), ledger.Delivered)
+	w.mustTurn(mapper.OrderEdits, "2", second, cancelled(cut), ledger.Delivered)
+	if got := w.units(cut); got != "S1 M2" {
+		t.Error("cut to what has shipped:", got)
+	}
+	none("a cut again", "2", second, cancelled(cut))
+	w.mustTurn(mapper.OrderEdits, "2", second, ref(cut), ledger.Delivered)
+	if got := w.units(cut); got != "S2 M3" {
+		t.Error("opened again in the OMS:", got)
+	}
+}

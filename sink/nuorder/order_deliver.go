@@ -96,6 +96,7 @@ const (
 	partNumber         = "number"
 	identityNumber     = "nuorder_number" // the number before the OMS's replaced it
 	identityCancelled  = "cancelled"
+	identityCut        = "cut_to"     // the units that had shipped when the OMS cancelled the rest
 	identityOpenUnits  = "open_units" // ordered and not yet shipped
 	identityShipped    = "shipped_units"
 	identityLinkedOnly = "linked" // an old order that was found, not made

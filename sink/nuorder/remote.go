@@ -128,6 +128,20 @@ func (t *turn) sent(body []byte) {
 	t.object.Parts[t.part()] = ledger.Part{Hash: sha256.Sum256(t.work.Body.JSON), Body: body, At: t.now}
 }
 
+// inStep tells that NuORDER is known to hold this very body. In doubt is not unchanged. // decision 5
+func (t *turn) inStep() bool {
+	part, sent := t.object.Parts[t.part()]
+	return sent && !t.object.InDoubt && part.Hash == sha256.Sum256(t.work.Body.JSON)
+}
+
+// kept ends a turn whose body is in step: unchanged, unless something else of the object had to be delivered.
+func (t *turn) kept() ledger.Disposition {
+	if t.calls.Load() > 0 {
+		return ledger.Delivered
+	}
+	return ledger.Unchanged
+}
+
 // gone forgets an object that NuORDER does not know any more.
 func (t *turn) gone() {
 	t.object.Known, t.object.RemoteID, t.object.StoredKey = false, "", ""

@@ -1,0 +1,172 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"nubridge/internal/fault"
+)
+
+// PartState says whether a part works.
+type PartState string
+
+// The states of a part.
+const (
+	// Starting until the part says for the first time that it works.
+	Starting PartState = "starting"
+	// Working as it should.
+	Working PartState = "working"
+	// Failing and tried again soon, by itself.
+	Failing PartState = "failing"
+	// Halted: going on would lose or corrupt something, or a person must change something. It is tried again slowly.
+	Halted PartState = "halted"
+)
+
+// Standing is how a part stands.
+type Standing struct {
+	State PartState
+	// Code is stable, Cause says what happened, Mend what a person is to do; all are empty unless the part fails or is halted.
+	Code, Cause, Mend string
+	Since             time.Time
+}
+
+// PartConfig says how a part is run. The zero value of a duration means its default.
+type PartConfig struct {
+	// Name is what the part is called in logs and reports, such as "capture".
+	Name string
+	// Life is one life of the part, with everything made anew. It blocks until its context ends or it fails, and calls works as
+	// soon as it works; before that, what a life before it failed with still stands.
+	Life func(ctx context.Context, works func()) error
+	// Mend gives what a person is to do about a halt; by default the hint of the fault.
+	Mend func(error) string
+	Log  *slog.Logger
+	// Slow is how long a halted part stands still before it is tried again, 30 s by default.
+	Slow time.Duration
+	// MinBackoff and MaxBackoff bound the pause after other failures, 200 ms and 15 s by default.
+	MinBackoff, MaxBackoff time.Duration
+}
+
+// Part is a service that may fail or halt without ending the process: it stops alone, stays in Run, says why, and goes on once
+// what stopped it is mended. A Part is run once.
+type Part struct {
+	cfg    PartConfig
+	mended chan struct{} // one token: somebody says that it may be tried again
+
+	mu       sync.Mutex
+	standing Standing
+}
+
+// NewPart makes a part that starts nothing.
+func NewPart(cfg PartConfig) *Part {
+	for _, d := range []struct {
+		value *time.Duration
+		def   time.Duration
+	}{{&cfg.Slow, 30 * time.Second}, {&cfg.MinBackoff, 200 * time.Millisecond}, {&cfg.MaxBackoff, 15 * time.Second}} {
+		if *d.value <= 0 {
+			*d.value = d.def
+		}
+	}
+	if cfg.Mend == nil {
+		cfg.Mend = hintOf
+	}
+	return &Part{cfg: cfg, mended: make(chan struct{}, 1), standing: Standing{State: Starting, Since: time.Now()}}
+}
+
+// Name is what the part is called.
+func (p *Part) Name() string { return p.cfg.Name }
+
+// Standing tells how the part stands.
+func (p *Part) Standing() Standing {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.standing
+}
+
+// Mended lets a part that stands still try again at once. It does not block.
+func (p *Part) Mended() {
+	select {
+	case p.mended <- struct{}{}:
+	default:
+	}
+}
+
+// Run lives until the context ends, which gives nil.
+func (p *Part) Run(ctx context.Context) error {
+	backoff := p.cfg.MinBackoff
+	for {
+		select {
+		case <-p.mended: // said of what was before
+		default:
+		}
+		err := p.cfg.Life(ctx, func() { p.works(); backoff = p.cfg.MinBackoff })
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err == nil {
+			err = errors.New("it ended without a cause")
+		}
+		wait := backoff
+		if p.failed(err); p.Standing().State == Halted {
+			wait = p.cfg.Slow
+		} else {
+			backoff = min(2*backoff, p.cfg.MaxBackoff)
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+		case <-p.mended:
+		case <-timer.C:
+		}
+		if timer.Stop(); ctx.Err() != nil {
+			return nil
+		}
+	}
+}
+
+// works notes that the part works, and tells if it did not before.
+func (p *Part) works() {
+	p.mu.Lock()
+	before := p.standing
+	if before.State != Working {
+		p.standing = Standing{State: Working, Since: time.Now()}
+	}
+	p.mu.Unlock()
+	if before.State == Halted || before.State == Failing {
+		p.cfg.Log.Info("part goes on", "part", p.cfg.Name, "code", before.Code, "stood_s", int(time.Since(before.Since).Seconds()))
+	}
+}
+
+// failed notes a failure and tells of it when it is another one than before.
+func (p *Part) failed(err error) {
+	s := Standing{State: Failing, Code: fault.CodeOf(err), Since: time.Now()}
+	s.Cause, _, _ = strings.Cut(err.Error(), "; hint: ")
+	if s.Mend = hintOf(err); fault.KindOf(err) == fault.Halt {
+		s.State, s.Mend = Halted, p.cfg.Mend(err)
+	}
+	p.mu.Lock()
+	before := p.standing
+	same := before.State == s.State && before.Code == s.Code
+	if same {
+		s.Since = before.Since
+	}
+	p.standing = s
+	p.mu.Unlock()
+	switch {
+	case same:
+	case s.State == Halted:
+		p.cfg.Log.Error("part halted, the others go on", "part", p.cfg.Name, "code", s.Code, "cause", s.Cause, "mend", s.Mend)
+	default:
+		p.cfg.Log.Warn("part failed, tried again", "part", p.cfg.Name, "code", s.Code, "error", err)
+	}
+}
+
+func hintOf(err error) string {
+	if e, ok := errors.AsType[*fault.Error](err); ok {
+		return e.Hint
+	}
+	return ""
+}

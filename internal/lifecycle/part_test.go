@@ -1,0 +1,107 @@
+package lifecycle_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"nubridge/internal/fault"
+	"nubridge/internal/lifecycle"
+)
+
+// lived runs a part whose lives end as told, one after the other; the last one works until the end.
+func lived(t *testing.T, ends ...error) (p *lifecycle.Part, log *bytes.Buffer, lives *int) {
+	t.Helper()
+	log, lives = new(bytes.Buffer), new(int)
+	p = lifecycle.NewPart(lifecycle.PartConfig{
+		Name: "capture", Log: slog.New(slog.NewTextHandler(log, nil)), Slow: 30 * time.Second,
+		Life: func(ctx context.Context, works func()) error {
+			*lives++
+			if *lives <= len(ends) {
+				return ends[*lives-1]
+			}
+			works()
+			<-ctx.Done()
+			return ctx.Err()
+		},
+	})
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- p.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Errorf("an ordered stop is no failure, got %v", err)
+		}
+	})
+	return p, log, lives
+}
+
+func gap() error {
+	return &fault.Error{Kind: fault.Halt, Code: "slot_missing", Err: errors.New("the slot is gone"), Hint: "nubridge accept-gap"}
+}
+
+func TestAHaltedPartStaysAliveSaysWhyOnceAndIsTriedAgainSlowly(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p, log, lives := lived(t, gap(), gap())
+		synctest.Wait()
+		s := p.Standing()
+		if s.State != lifecycle.Halted || s.Code != "slot_missing" || s.Cause != "the slot is gone" || s.Mend != "nubridge accept-gap" {
+			t.Errorf("got %+v", s)
+		}
+		<-time.After(29 * time.Second)
+		if *lives != 1 {
+			t.Errorf("tried again too early")
+		}
+		<-time.After(2 * time.Second)
+		synctest.Wait()
+		if *lives != 2 || p.Standing().State != lifecycle.Halted || p.Standing().Since != s.Since {
+			t.Errorf("%d lives, got %+v, want it halted since the first time", *lives, p.Standing())
+		}
+		<-time.After(31 * time.Second)
+		synctest.Wait()
+		if p.Standing().State != lifecycle.Working {
+			t.Errorf("got %+v, want it working", p.Standing())
+		}
+		if n := strings.Count(log.String(), "part halted"); n != 1 || strings.Count(log.String(), "part goes on") != 1 {
+			t.Errorf("a halt that stays is told once, got\n%s", log)
+		}
+	})
+}
+
+func TestAMendedPartIsTriedAgainAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p, _, _ := lived(t, gap())
+		synctest.Wait()
+		start := time.Now()
+		p.Mended()
+		synctest.Wait()
+		if p.Standing().State != lifecycle.Working || time.Since(start) != 0 {
+			t.Errorf("after %s: got %+v", time.Since(start), p.Standing())
+		}
+	})
+}
+
+func TestAFailingPartIsTriedAgainSoon(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		away := fault.New(fault.Retry, "kafka_unreachable", "no broker answers")
+		p, log, lives := lived(t, away, away, nil)
+		synctest.Wait()
+		if s := p.Standing(); s.State != lifecycle.Failing || s.Code != "kafka_unreachable" {
+			t.Errorf("got %+v", s)
+		}
+		<-time.After(2 * time.Second)
+		synctest.Wait()
+		if *lives != 4 || p.Standing().State != lifecycle.Working {
+			t.Errorf("%d lives, got %+v\n%s", *lives, p.Standing(), log)
+		}
+	})
+}
