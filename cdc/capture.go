@@ -38,6 +38,8 @@ type CaptureConfig struct {
 	MinBackoff, MaxBackoff time.Duration
 	// Halts tells failures that no new session can mend; Run returns them. Nil means that none is.
 	Halts func(error) bool
+	// Interrupted is told why a session ended that is followed by another one; it may be nil.
+	Interrupted func(error)
 	// Acked sees each batch when it is acknowledged, before it is released; it must not block. It may be nil.
 	Acked func(*Batch)
 }
@@ -92,6 +94,9 @@ func (c *Capture) Run(ctx context.Context) error {
 		}
 		if time.Since(started) > time.Minute {
 			backoff = c.cfg.MinBackoff
+		}
+		if c.cfg.Interrupted != nil {
+			c.cfg.Interrupted(err)
 		}
 		c.log.Warn("capture interrupted", "capture", c.cfg.Capture, "error", err, "retry_in", backoff)
 		timer := time.NewTimer(backoff)

@@ -66,6 +66,8 @@ type Deps struct {
 	Stock   StockDoubter
 	Spans   Spans
 	Log     *slog.Logger
+	// Polled is told how each poll ended; it may be nil.
+	Polled func(error)
 }
 
 // Config sets the poller up. Zero fields take the defaults.

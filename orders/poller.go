@@ -108,10 +108,12 @@ func (p *Poller) polls(ctx context.Context, fence int64) error {
 			}
 			next = min(p.backoff(failures, err), p.cfg.Every)
 			failures++
+			p.told(err)
 			p.Log.Warn("orders could not be listed", slog.String("environment", p.cfg.Environment),
 				slog.String("code", fault.CodeOf(err)), slog.Any("error", err), slog.Duration("again_in", next))
 		} else {
 			failures = 0
+			p.told(nil)
 			if fresh > 0 {
 				p.Log.Info("orders seen", slog.String("environment", p.cfg.Environment), slog.Int("new", fresh))
 			}
@@ -120,6 +122,13 @@ func (p *Poller) polls(ctx context.Context, fence int64) error {
 		if err := p.untilPoll(ctx, next); err != nil {
 			return err
 		}
+	}
+}
+
+// told tells how the last poll ended.
+func (p *Poller) told(err error) {
+	if p.Polled != nil {
+		p.Polled(err)
 	}
 }
 

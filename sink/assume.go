@@ -54,6 +54,14 @@ func (l *Loop) tryAssume(ctx context.Context, a cdc.Assignment) error {
 	return nil
 }
 
+// Gap tells why a flow must not read a partition: nil if the group's offset and the checkpoint of the ledger, if one is known, meet.
+func Gap(a cdc.Assignment, next int64, known bool) error {
+	if gap := gapOf(a, ledger.Checkpoint{Next: next}, known); gap != nil {
+		return gap
+	}
+	return nil
+}
+
 // gapOf compares the group's offset with the ledger's checkpoint: behind it is harmless; ahead of it, or expired, some changes
 // would never be seen. // I8
 func gapOf(a cdc.Assignment, c ledger.Checkpoint, known bool) *fault.Error {

@@ -118,7 +118,7 @@ func (p *Publisher) relocate(meta topicMeta, name string, missing map[string]tim
 
 func topicChanged(name string, before, now int) error {
 	return &fault.Error{
-		Kind: fault.Halt, Code: codeTopicChanged, Hint: "take a snapshot of the table, then accept the gap",
+		Kind: fault.Halt, Code: codeTopicChanged, Hint: "accept the gap and load the tables again with: nubridge accept-gap --reason TEXT",
 		Err: fmt.Errorf("topic %q was made anew, or its partitions changed from %d to %d", name, before, now),
 	}
 }

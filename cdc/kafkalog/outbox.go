@@ -170,7 +170,7 @@ func (p *Publisher) answered(b *batch, err error) {
 		o.stumble(p) // what went before it failed, so this was to come
 	case code == kafka.OutOfOrderSequenceNumber && o.holed():
 		p.killLocked(&fault.Error{
-			Kind: fault.Halt, Code: codeHole, Hint: "take a snapshot of the table, then accept the gap",
+			Kind: fault.Halt, Code: codeHole, Hint: "accept the gap and load the tables again with: nubridge accept-gap --reason TEXT",
 			Err: stopped(o.id, errors.New("the broker stored a later batch and refuses an earlier one")),
 		})
 	case code == kafka.OutOfOrderSequenceNumber, code == kafka.UnknownProducerId:

@@ -81,14 +81,20 @@ func (p *Publisher) prepareOnce(ctx context.Context, topics []string) (map[cdc.P
 
 // unchanged compares topics with how an earlier process found them. Topics that this one does not write are no matter. // I8
 func unchanged(known []TopicInfo, metas []topicMeta) error {
-	now := map[string]topicMeta{}
-	for _, meta := range metas {
-		now[meta.name] = meta
+	now := make([]TopicInfo, len(metas))
+	for i, meta := range metas {
+		now[i] = TopicInfo{Name: meta.name, ID: meta.id, Partitions: len(meta.parts)}
 	}
+	return Changed(known, now)
+}
+
+// Changed compares topics with how they were known and gives the halt that a publisher would come to, nil if it would not.
+func Changed(known, now []TopicInfo) error {
 	for _, before := range known {
-		meta, ok := now[before.Name]
-		if ok && (meta.id != before.ID || len(meta.parts) != before.Partitions) {
-			return topicChanged(before.Name, before.Partitions, len(meta.parts))
+		for _, info := range now {
+			if info.Name == before.Name && (info.ID != before.ID || info.Partitions != before.Partitions) {
+				return topicChanged(before.Name, before.Partitions, info.Partitions)
+			}
 		}
 	}
 	return nil

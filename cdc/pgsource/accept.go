@@ -31,13 +31,8 @@ func Gap(ctx context.Context, cfg Config, deps Deps) (gap, failed error) {
 	if b.slot, err = adm.slot(ctx, b.facts.version); err != nil {
 		return nil, err
 	}
-	switch {
-	case stored == nil:
+	if stored == nil {
 		return nil, nil
-	case !b.slot.exists:
-		return halt(CodeSlotMissing, "", "slot %q is gone although position %s was recorded", s.cfg.Slot, stored.Last), nil
-	case b.slot.dropped():
-		return halt(CodeSlotLost, "", "slot %q was invalidated by the server (%s)", s.cfg.Slot, strings.TrimSpace(b.slot.walStatus+" "+b.slot.cause)), nil
 	}
 	b.state = *stored
 	conn, _, err := s.connectReplication(ctx)
@@ -50,6 +45,13 @@ func Gap(ctx context.Context, cfg Config, deps Deps) (gap, failed error) {
 		return nil, classify("identify the source", err)
 	}
 	b.facts.system, b.facts.timeline = system.SystemID, uint32(system.Timeline)
+	switch {
+	case stored.SystemID != system.SystemID: // on another server, all else is otherwise too
+	case !b.slot.exists:
+		return halt(CodeSlotMissing, "", "slot %q is gone although position %s was recorded", s.cfg.Slot, stored.Last), nil
+	case b.slot.dropped():
+		return halt(CodeSlotLost, "", "slot %q was invalidated by the server (%s)", s.cfg.Slot, strings.TrimSpace(b.slot.walStatus+" "+b.slot.cause)), nil
+	}
 	return s.compare(ctx, conn, &b, false), nil
 }
 

@@ -72,6 +72,9 @@ func (s *Source) run(ctx context.Context) error {
 	defer func() { _ = hijacked.Conn.Close() }()
 	s.deps.Log.Info("streaming", "capture", s.cfg.Capture, "slot", s.cfg.Slot, "from", start.state.Through.String(),
 		"epoch", start.state.Epoch, "tables", len(start.tables), "protocol", s.cfg.Protocol)
+	if s.deps.Streaming != nil {
+		s.deps.Streaming()
+	}
 	return s.stream(ctx, adm, start, newWire(hijacked.Conn, raw))
 }
 

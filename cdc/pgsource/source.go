@@ -36,6 +36,8 @@ type Deps struct {
 	Tracer trace.Tracer
 	// Published is the highest position found in Kafka, if known: a failover must not be behind it. // I8
 	Published cdc.Position
+	// Streaming is called when the checks of a run are passed and its stream begins; it may be nil.
+	Streaming func()
 }
 
 // Source reads one slot. It implements cdc.RunningSource; a source runs once.

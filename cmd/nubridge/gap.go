@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"time"
 
 	"nubridge/cdc"
 	"nubridge/cdc/kafkalog"
 	"nubridge/cdc/pgsource"
+	"nubridge/internal/config"
+	"nubridge/internal/fault"
 	"nubridge/internal/ledger"
 	"nubridge/internal/telemetry"
 )
@@ -57,6 +60,9 @@ func (c acceptGapCmd) Run(ctx context.Context, s std) error {
 	captures := ledger.NewCaptures(store.Pool())
 	deps := pgsource.Deps{Store: captures, Log: telemetry.NewLogger(s.err, cfg.Log.Format, slog.LevelWarn.String())}
 	gap, err := pgsource.Gap(ctx, config, deps)
+	if err == nil && gap == nil {
+		gap, err = changedTopics(ctx, cfg, captures)
+	}
 	if err != nil {
 		return err
 	}
@@ -72,12 +78,41 @@ func (c acceptGapCmd) Run(ctx context.Context, s std) error {
 		if err == nil {
 			err = pgsource.DropLost(ctx, config)
 		}
+		if err == nil {
+			err = store.Mended(ctx)
+		}
 		if err != nil {
 			return err
 		}
 		out.Accepted = true
 	}
 	return out.print(s, c.JSON)
+}
+
+// changedTopics compares the topics with how capture left them: one that was made anew, or that has other partitions, may lack
+// changes that were acknowledged.
+func changedTopics(ctx context.Context, cfg *config.Config, captures *ledger.Captures) (gap, failed error) {
+	recorded, err := captures.Topics(ctx, cfg.Capture.Name)
+	if err != nil || len(recorded) == 0 {
+		return nil, err
+	}
+	client, err := newKafka(cfg)
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	if err := ping(ctx, client.Ping); err != nil {
+		return nil, err
+	}
+	names := make([]string, len(recorded))
+	for i, t := range recorded {
+		names[i] = t.Name
+	}
+	infos, err := client.DescribeTopics(ctx, names)
+	if err != nil {
+		return nil, err
+	}
+	return kafkalog.Changed(known(recorded), infos), nil
 }
 
 // gapReport is a gap of the capture and what became of it.
@@ -101,9 +136,10 @@ func (g gapReport) print(s std, asJSON bool) error {
 		return nil
 	}
 	fmt.Fprintf(s.out, "capture %s: the gap is accepted\n", g.Capture)
-	text := "start nubridge run: it begins a new epoch and loads the tables again, and what was deleted meanwhile is found by: nubridge replay FLOW --all"
+	text := "a running bridge goes on by itself, else start nubridge run: capture begins a new epoch and loads the tables again; " +
+		"what was deleted meanwhile is found by: nubridge replay FLOW --all"
 	if g.Snapshot == string(pgsource.SnapshotNever) {
-		text = "capture.snapshot is never: what changed in the gap is found by: nubridge snapshot start, and nubridge replay FLOW --all"
+		text = "a running bridge goes on by itself; capture.snapshot is never: what changed in the gap is found by: nubridge snapshot start, and nubridge replay FLOW --all"
 	}
 	_, err := fmt.Fprintln(s.out, text)
 	return err
@@ -159,18 +195,36 @@ func (c acceptGapCmd) flow(ctx context.Context, s std) error {
 		}
 	}
 	if c.Yes && len(gaps) > 0 {
-		if err := client.ResetGroup(ctx, groupID(o.name, flow), next); err != nil {
+		if err := resetIdle(ctx, client, groupID(o.name, flow), next); err != nil {
 			return err
 		}
 		err := o.store.Record(ctx, ledger.Action{Who: whoami(), What: "flow.accept_gap", Environment: o.name, Flow: string(flow), Reason: c.Reason})
 		if err == nil {
 			err = o.store.Skip(ctx, o.name, flow, next)
 		}
+		if err == nil {
+			err = o.store.Mended(ctx)
+		}
 		if err != nil {
 			return err
 		}
 	}
 	return c.printFlow(s, o.name+" "+string(flow), gaps)
+}
+
+// idleWait is how long the halted instances may take to leave the group: one after the other gets the partitions and halts too.
+const idleWait = 30 * time.Second
+
+// resetIdle sets a group's offsets once nobody is in the group.
+func resetIdle(ctx context.Context, client *kafkalog.Client, group string, next map[cdc.Partition]int64) error {
+	wait, cancel := context.WithTimeout(ctx, idleWait)
+	defer cancel()
+	for {
+		err := client.ResetGroup(ctx, group, next)
+		if fault.CodeOf(err) != "group_active" || !pauseFor(wait, time.Second) {
+			return err
+		}
+	}
 }
 
 // gapAt finds where a flow would read on in a partition whose group and checkpoint do not meet, as the flow's own check does.
@@ -215,7 +269,7 @@ func (c acceptGapCmd) printFlow(s std, name string, gaps []flowGap) error {
 	}
 	text := "add --yes to go on there"
 	if c.Yes {
-		text = "accepted; start nubridge run, then find what was missed by: nubridge replay " + c.Flow + " --all"
+		text = "accepted; a running bridge goes on by itself; find what was missed by: nubridge replay " + c.Flow + " --all"
 	}
 	_, err := fmt.Fprintf(s.out, "%s: %d records were missed; %s\n", name, missed, text)
 	return err

@@ -133,10 +133,13 @@ func (c *collector) collect(ctx context.Context, o metric.Observer) error {
 	if r.capture != nil {
 		c.captured(o, r.capture)
 	}
+	for _, p := range c.b.parts.all() {
+		c.part(o, p.Name(), p.Standing())
+	}
 	for _, e := range c.b.envs {
 		c.remote(o, e)
 		for _, f := range e.flows {
-			c.running(o, e.name, f.loop.Status(), f.group.Stalls())
+			c.running(o, e.name, f.status(), f.stalled())
 		}
 		for i := range r.flows[e.name] {
 			c.stored(o, e.name, &r.flows[e.name][i])
@@ -198,7 +201,7 @@ func (c *collector) ledger(ctx context.Context) map[string][]flowReport {
 			return nil
 		}
 		for _, f := range e.flows {
-			r, err := c.status.flow(ctx, e.name, f.loop.Status().Flow, parked)
+			r, err := c.status.flow(ctx, e.name, f.name, parked)
 			if err != nil {
 				c.away("ledger", err)
 				return nil
@@ -215,12 +218,7 @@ func (c *collector) kafka(ctx context.Context) map[string]map[string]int64 {
 	for _, e := range c.b.envs {
 		all[e.name] = map[string]int64{}
 		for _, f := range e.flows {
-			flow := f.loop.Status().Flow
-			var topics []string
-			for _, table := range e.mapping.Load().Tables(flow) {
-				topics = append(topics, c.b.cfg.Capture.TopicPrefix+"."+table)
-			}
-			offsets, err := c.b.kafka.GroupOffsets(ctx, groupID(e.name, flow), topics)
+			offsets, err := c.b.kafka.GroupOffsets(ctx, groupID(e.name, f.name), f.topics())
 			if err != nil {
 				c.away("kafka", err)
 				return nil
@@ -229,7 +227,7 @@ func (c *collector) kafka(ctx context.Context) map[string]map[string]int64 {
 			for _, at := range offsets {
 				lag += at.Lag()
 			}
-			all[e.name][string(flow)] = lag
+			all[e.name][string(f.name)] = lag
 		}
 	}
 	return all
@@ -303,6 +301,16 @@ func (c *collector) remote(o metric.Observer, e *environment) {
 		of := labelled("environment", e.name, "class", string(class))
 		o.ObserveFloat64(l.breaker, states[b.State], of)
 		o.ObserveFloat64(l.opened, float64(b.Opened), of)
+	}
+}
+
+// part shows how a part of this process stands.
+func (c *collector) part(o metric.Observer, name string, s lifecycle.Standing) {
+	for _, state := range []lifecycle.PartState{lifecycle.Starting, lifecycle.Working, lifecycle.StandingBy, lifecycle.Failing, lifecycle.Halted} {
+		o.ObserveFloat64(c.list.partState, oneIf(s.State == state), labelled("part", name, "state", string(state)))
+	}
+	if s.State == lifecycle.Halted || s.State == lifecycle.Failing {
+		o.ObserveFloat64(c.list.partStands, max(time.Since(s.Since).Seconds(), 0), labelled("part", name, "code", s.Code))
 	}
 }
 

@@ -4,7 +4,7 @@ import "go.opentelemetry.io/otel/metric"
 
 // listed are the metrics that the collector reads.
 type listed struct {
-	build, config, readable, look metric.Float64Observable
+	build, config, readable, look, partState, partStands metric.Float64Observable
 
 	// Of capture.
 	sessions, changes, received, confirmed, serverEnd, heard, acked           metric.Float64Observable
@@ -27,6 +27,9 @@ func newListed(g *gauges) *listed {
 		config:   g.gauge("nubridge_config_info", "always 1; the hash is of the configuration without its secrets [hash]"),
 		readable: g.gauge("nubridge_readable", "1 if the last look at the ledger, at Kafka or at the source succeeded; while it is 0 the metrics read from there are absent [part]"),
 		look:     g.gauge("nubridge_look_seconds", "how long the last look at ledger, Kafka and source took"),
+		partState: g.gauge("nubridge_part_state",
+			"1 for the present state of a part of this process: starting, working, standing_by (another instance does it), failing (tried again soon), halted (a person must mend something) [part, state]"),
+		partStands: g.gauge("nubridge_part_stands_seconds", "how long a part has failed or been halted, by the code of its cause; absent while it works [part, code]"),
 	}
 	l.capture(g)
 	l.remote(g)

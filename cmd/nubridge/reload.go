@@ -160,6 +160,7 @@ func (b *bridge) reload(ctx context.Context, plan bool) (any, error) {
 		f.e.mapping.Store(f.mapping)
 	}
 	report.Applied = true
+	b.mended() // what a wrong mapping had halted
 	b.log.Info("mapping reloaded", "environments", len(all))
 	return report, nil
 }
@@ -216,7 +217,8 @@ func (e *environment) altered(ctx context.Context, mapping *mapper.Mapping) ([]s
 	return out, nil
 }
 
-// reloadOnHangup reloads whenever the process is sent SIGHUP, until the context ends. A refusal leaves what is in force.
+// reloadOnHangup reloads whenever the process is sent SIGHUP, until the context ends, and lets what is halted try again. A refusal
+// leaves the mapping that is in force.
 func (b *bridge) reloadOnHangup(ctx context.Context) error {
 	hangups := make(chan os.Signal, 1) // a second one while the first is at work says no more
 	signal.Notify(hangups, syscall.SIGHUP)
@@ -229,6 +231,7 @@ func (b *bridge) reloadOnHangup(ctx context.Context) error {
 			if _, err := b.reload(ctx, false); err != nil && ctx.Err() == nil {
 				b.log.Error("the changed mapping stays out", "error", err)
 			}
+			b.mended()
 		}
 	}
 }

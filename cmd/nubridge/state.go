@@ -11,14 +11,14 @@ import (
 // readyTimeout bounds a readiness probe.
 const readyTimeout = 2 * time.Second
 
-// notReady lists why the bridge cannot work at all; a halted flow does not make it unready.
+// notReady lists why not everything works that this process shall do: the ledger, and the parts that fail or are halted.
 func (b *bridge) notReady() []string {
 	ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
 	defer cancel()
 	if err := b.store.Pool().Ping(ctx); err != nil {
 		return []string{"the ledger does not answer"}
 	}
-	return nil
+	return b.standing()
 }
 
 // instanceState is what /api/state shows: what this process does now. What is stored is in the ledger, for all instances.
@@ -26,8 +26,20 @@ type instanceState struct {
 	Version  string `json:"version"`
 	Instance string `json:"instance"`
 	// Ledger marks the ledger, so that an instance of another installation on the same address is known as one.
-	Ledger       string             `json:"ledger"`
+	Ledger string `json:"ledger"`
+	// Parts are what may halt alone: capture, each flow, each poller.
+	Parts        []partReport       `json:"parts"`
 	Environments []environmentState `json:"environments"`
+}
+
+// partReport is how one part of the process stands.
+type partReport struct {
+	Part  string    `json:"part"`
+	State string    `json:"state"`
+	Code  string    `json:"code,omitempty"`
+	Cause string    `json:"cause,omitempty"`
+	Mend  string    `json:"mend,omitempty"`
+	Since time.Time `json:"since"`
 }
 
 type environmentState struct {
@@ -69,13 +81,17 @@ type loopState struct {
 
 // state is what /api/state shows.
 func (b *bridge) state(ctx context.Context) (any, error) {
-	out := instanceState{Version: version, Instance: b.owner}
+	out := instanceState{Version: version, Instance: b.owner, Parts: []partReport{}}
 	// A ledger that is away leaves the mark empty: the rest is known without it.
 	out.Ledger, _ = b.store.Mark(ctx)
+	for _, p := range b.parts.all() {
+		s := p.Standing()
+		out.Parts = append(out.Parts, partReport{p.Name(), string(s.State), s.Code, s.Cause, s.Mend, s.Since})
+	}
 	for _, e := range b.envs {
 		s := environmentState{Name: e.name, NuORDER: portalOf(e.client.Stats()), Flows: []loopState{}}
 		for _, f := range e.flows {
-			s.Flows = append(s.Flows, loopOf(f.loop.Status()))
+			s.Flows = append(s.Flows, loopOf(f.status()))
 		}
 		out.Environments = append(out.Environments, s)
 	}

@@ -120,6 +120,8 @@ type instanceReport struct {
 	Version string `json:"version,omitempty"`
 	Name    string `json:"name,omitempty"`
 	Trouble string `json:"trouble,omitempty"`
+	// Parts are what the instance runs and may halt alone: capture, each flow, each poller.
+	Parts []partReport `json:"parts,omitempty"`
 }
 
 // captureReport is where capture stands. LSNs are in PostgreSQL's form, sizes in bytes.

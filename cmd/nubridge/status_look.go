@@ -103,7 +103,7 @@ func (w *statusWatcher) instance(ctx context.Context, r *instanceReport) map[str
 		r.Trouble = "the instance at " + w.server + " belongs to another installation"
 		return nil
 	}
-	r.Reached, r.Version, r.Name = true, state.Version, state.Instance
+	r.Reached, r.Version, r.Name, r.Parts = true, state.Version, state.Instance, state.Parts
 	found := map[string]environmentState{}
 	for _, e := range state.Environments {
 		found[e.Name] = e

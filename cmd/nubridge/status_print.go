@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"nubridge/internal/ledger"
+	"nubridge/internal/lifecycle"
 )
 
 // runwayAlarm is the room for WAL, in seconds, below which a person should look.
@@ -24,7 +25,7 @@ func (r *statusReport) judge() {
 	if !r.Instance.Reached && r.Instance.Address != "" {
 		r.finding(verdictStopped, "%s: is nubridge running? (--server names another address)", r.Instance.Trouble)
 	}
-	r.judgeCapture()
+	r.judgeCapture(r.judgeParts())
 	for i := range r.Environments {
 		e := &r.Environments[i]
 		for j := range e.Flows {
@@ -44,11 +45,23 @@ func (r *statusReport) judge() {
 	}
 }
 
-func (r *statusReport) judgeCapture() {
+// judgeParts names the parts of the instance that stand still, and tells whether capture is one.
+func (r *statusReport) judgeParts() (capture bool) {
+	for _, p := range r.Instance.Parts {
+		if p.State == string(lifecycle.Halted) || p.State == string(lifecycle.Failing) {
+			r.finding(verdictStopped, "%s", partLine(p.Part, p.State, p.Code, p.Cause, p.Mend))
+			capture = capture || p.Part == "capture"
+		}
+	}
+	return capture
+}
+
+func (r *statusReport) judgeCapture(told bool) {
 	c := r.Capture
 	switch {
 	case c == nil:
 		return
+	case told: // by the instance that captures, with the cause
 	case c.unread:
 		r.finding(verdictStopped, "%s", c.SourceError)
 	case !c.recorded:
@@ -73,8 +86,6 @@ func (r *statusReport) judgeFlow(environment string, f *flowReport) {
 	switch f.State {
 	case "paused":
 		r.finding(verdictStopped, "%s is paused since %s (%s): %s; nubridge resume %s -e %s", name, ago(r.At.Sub(*f.Since)), f.Code, f.Reason, f.Flow, environment)
-	case "halted":
-		r.finding(verdictStopped, "%s is halted (%s): %s", name, f.Code, f.Reason)
 	case "throttled":
 		r.finding(verdictBehind, "%s waits (%s): %s", name, f.Code, f.Reason)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -40,12 +41,13 @@ type bridge struct {
 	measures measures
 	epoch    *epochWatch
 	owner    string
+	parts    parts
 }
 
 // assemble connects to what must be there, makes the bridge's tables and compiles the mappings. It starts nothing.
 func assemble(ctx context.Context, cfg *config.Config, tel *telemetry.Telemetry, log *slog.Logger) (_ *bridge, err error) {
 	host, _ := os.Hostname()
-	b := &bridge{cfg: cfg, tel: tel, log: log, owner: fmt.Sprintf("%s/%d", host, os.Getpid())}
+	b := &bridge{cfg: cfg, tel: tel, log: log, owner: fmt.Sprintf("%s/%d/%s", host, os.Getpid(), strings.ToLower(rand.Text()[:4]))} // containers share host and pid
 	defer func() {
 		if err != nil {
 			b.close()
@@ -89,7 +91,11 @@ func assemble(ctx context.Context, cfg *config.Config, tel *telemetry.Telemetry,
 // prepareCapture looks whether the source can be captured at all, and makes the topics that the flows wait for.
 func (b *bridge) prepareCapture(ctx context.Context) error {
 	source := captureConfig(b.cfg, b.tables())
-	if err := pgsource.Preflight(ctx, source); err != nil {
+	// A lost slot is a gap, which halts capture alone.
+	if err := pgsource.Preflight(ctx, source); err != nil && fault.CodeOf(err) != pgsource.CodeSlotLost {
+		return err
+	}
+	if err := b.sameServer(ctx, source); err != nil {
 		return err
 	}
 	tables, err := pgsource.Tables(ctx, source)
@@ -116,14 +122,10 @@ func (b *bridge) start(g *lifecycle.Group) error {
 	for _, e := range b.envs {
 		e.start(g)
 	}
-	if b.cfg.Capture.Off {
-		return nil
+	if !b.cfg.Capture.Off {
+		b.part(g, "capture", b.captureLife, nil)
 	}
-	capture, err := b.newCapture()
-	if err != nil {
-		return err
-	}
-	g.Go("capture", capture.Run)
+	g.Go("mended", b.hearMended)
 	return nil
 }
 
@@ -145,18 +147,39 @@ func (b *bridge) close() {
 	}
 }
 
-// newCapture makes the loop that moves the OMS's changes into Kafka.
-func (b *bridge) newCapture() (*cdc.Capture, error) {
+// sameServer refuses to start on another server than the one that was captured so far: the configuration names a wrong one. All
+// other gaps halt capture alone.
+func (b *bridge) sameServer(ctx context.Context, source pgsource.Config) error {
+	gap, err := pgsource.Gap(ctx, source, pgsource.Deps{Store: ledger.NewCaptures(b.store.Pool()), Log: b.log})
+	switch {
+	case fault.KindOf(err) == fault.Halt:
+		return err
+	case fault.CodeOf(gap) == pgsource.CodeOtherSystem:
+		return gap
+	}
+	return nil // what passes is told and tried again by capture itself
+}
+
+// captureLife moves the OMS's changes into Kafka while this instance is the one that captures; others stand by.
+func (b *bridge) captureLife(ctx context.Context, tell func(lifecycle.PartState, error)) error {
 	captures := ledger.NewCaptures(b.store.Pool())
 	log := b.log.With("part", "capture")
 	open := func(ctx context.Context) (cdc.Session, error) {
-		return b.openCapture(ctx, captures, log)
+		return b.openCapture(ctx, captures, log, func() { tell(lifecycle.Working, nil) })
 	}
 	halts := func(err error) bool { return fault.KindOf(err) == fault.Halt }
-	return cdc.NewCapture(open, captures, log, cdc.CaptureConfig{Capture: b.cfg.Capture.Name, Halts: halts, Acked: b.measures.capture.counts(b.cfg.Capture.Name, time.Now)})
+	capture, err := cdc.NewCapture(open, captures, log, cdc.CaptureConfig{
+		Capture: b.cfg.Capture.Name, Halts: halts, Acked: b.measures.capture.counts(b.cfg.Capture.Name, time.Now),
+		Interrupted: func(err error) { tell(lifecycle.Failing, err) },
+	})
+	if err != nil {
+		return err
+	}
+	// Opening shuts an older publisher out of the topics: only who has the right may do so.
+	return b.store.Exclusive(ctx, "capture "+b.cfg.Capture.Name, func() { tell(lifecycle.StandingBy, nil) }, capture.Run)
 }
 
-func (b *bridge) openCapture(ctx context.Context, captures *ledger.Captures, log *slog.Logger) (cdc.Session, error) {
+func (b *bridge) openCapture(ctx context.Context, captures *ledger.Captures, log *slog.Logger, streaming func()) (cdc.Session, error) {
 	topics, err := b.kafka.Topics(ctx, b.cfg.Capture.TopicPrefix+".")
 	if err != nil {
 		return cdc.Session{}, err
@@ -165,13 +188,9 @@ func (b *bridge) openCapture(ctx context.Context, captures *ledger.Captures, log
 	if err != nil {
 		return cdc.Session{}, err
 	}
-	var known []kafkalog.TopicInfo
-	for _, t := range recorded {
-		known = append(known, kafkalog.TopicInfo{Name: t.Name, ID: t.ID, Partitions: t.Partitions})
-	}
 	k := b.cfg.Kafka
 	publisher, err := kafkalog.Open(ctx, b.kafka, kafkalog.PublisherConfig{
-		Known: known, Plain: !*k.Idempotence, Compression: k.Compression, Fence: "nubridge-capture-" + b.cfg.Capture.Name,
+		Known: known(recorded), Plain: !*k.Idempotence, Compression: k.Compression, Fence: "nubridge-capture-" + b.cfg.Capture.Name,
 		Create: &kafkalog.Topic{Partitions: k.Partitions, Replication: k.Replication},
 	}, topics, log)
 	if err != nil {
@@ -191,13 +210,22 @@ func (b *bridge) openCapture(ctx context.Context, captures *ledger.Captures, log
 		}
 	}
 	source, err := pgsource.New(captureConfig(b.cfg, b.tables()), pgsource.Deps{
-		Store: captures, Log: log, Tracer: b.tel.Tracer("capture"), Published: published,
+		Store: captures, Log: log, Tracer: b.tel.Tracer("capture"), Published: published, Streaming: streaming,
 	})
 	if err != nil {
 		return cdc.Session{}, errors.Join(err, publisher.Close())
 	}
 	b.measures.capture.session(source)
 	return cdc.Session{Source: source, Publisher: publisher, Close: publisher.Close}, nil
+}
+
+// known are topics as capture left them.
+func known(recorded []ledger.CapturedTopic) []kafkalog.TopicInfo {
+	out := make([]kafkalog.TopicInfo, len(recorded))
+	for i, t := range recorded {
+		out[i] = kafkalog.TopicInfo{Name: t.Name, ID: t.ID, Partitions: t.Partitions}
+	}
+	return out
 }
 
 // tables lists what to capture: what the configuration names, else what the mappings watch.

@@ -13,6 +13,7 @@ import (
 
 	"nubridge/internal/config"
 	"nubridge/internal/ledger"
+	"nubridge/internal/lifecycle"
 	"nubridge/mapper"
 	"nubridge/mapper/documents"
 	"nubridge/orders"
@@ -35,7 +36,9 @@ type environment struct {
 	intents *ledger.Intents
 	orders  *nuorder.Orders
 	poller  *orders.Poller
-	flows   []*flow
+	// told hears how the poller stands while it runs.
+	told  atomic.Pointer[func(lifecycle.PartState, error)]
+	flows []*flow
 }
 
 // newEnvironment compiles the mapping and makes the clients; it calls the OMS's database, not NuORDER.
@@ -102,13 +105,27 @@ func (e *environment) newPoller() error {
 	}
 	o := e.cfg.OMSAPI
 	e.poller, err = orders.New(orders.Deps{
-		Portal: nuorder.NewOrderPortal(e.client, e.warehouseCodes), OMS: e.oms, Intents: e.intents, Numbers: e.orders, Lock: ledger.NewPollerLock(b.store.Pool(), b.owner),
+		Portal: nuorder.NewOrderPortal(e.client, e.warehouseCodes), OMS: e.oms, Intents: e.intents, Numbers: e.orders, Lock: ledger.NewPollerLock(b.store.Pool(), b.owner).Waiting(func() { e.tell(lifecycle.StandingBy, nil) }),
 		Stock: stockDoubter{b.store}, Spans: b.tel.Tracer("orders"), Log: b.log.With("part", "orders"),
+		Polled: func(err error) { e.tell(lifecycle.Working, err) },
 	}, orders.Config{
 		Environment: e.name, Statuses: e.cfg.Orders.Statuses, Every: e.cfg.Orders.Every, Workers: e.cfg.Orders.Workers,
 		Timeout: o.Timeout, Settle: o.Settle, Attempts: o.Attempts,
 	})
 	return err
+}
+
+// tell passes on how the poller stands.
+func (e *environment) tell(state lifecycle.PartState, err error) {
+	if told := e.told.Load(); told != nil {
+		(*told)(state, err)
+	}
+}
+
+// pollerLife polls NuORDER's orders until the context ends.
+func (e *environment) pollerLife(ctx context.Context, tell func(lifecycle.PartState, error)) error {
+	e.told.Store(&tell)
+	return e.poller.Run(ctx)
 }
 
 func (e *environment) close() {

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"nubridge/cdc/kafkalog"
-	"nubridge/cdc/pgsource"
 	"nubridge/internal/config"
 	"nubridge/internal/ledger"
 	"nubridge/internal/lifecycle"
@@ -14,12 +12,6 @@ import (
 	"nubridge/sink"
 	"nubridge/sink/nuorder"
 )
-
-// flow is one stream of documents of an environment: its consumer group and its loop.
-type flow struct {
-	group *kafkalog.Group
-	loop  *sink.Loop
-}
 
 // newFlows makes a loop for every flow that is not off and that the mapping knows.
 func (e *environment) newFlows() error {
@@ -36,40 +28,13 @@ func (e *environment) newFlows() error {
 		if mode == "" || mode == "off" || !e.mapping.Load().Maps(name) {
 			continue
 		}
-		f, err := e.newFlow(name, sink.Mode(mode), remotes[name])
-		if err != nil {
+		f := &flow{env: e, name: name, mode: sink.Mode(mode), remote: remotes[name]}
+		if err := f.renew(); err != nil {
 			return fmt.Errorf("flow %s: %w", name, err)
 		}
 		e.flows = append(e.flows, f)
 	}
 	return nil
-}
-
-func (e *environment) newFlow(name mapper.Flow, mode sink.Mode, remote sink.Remote) (*flow, error) {
-	b := e.bridge
-	log := e.log.With("flow", string(name))
-	var topics []string
-	for _, table := range e.mapping.Load().Tables(name) {
-		topics = append(topics, pgsource.Topic(b.cfg.Capture.TopicPrefix, table))
-	}
-	group, err := kafkalog.NewGroup(b.kafka, kafkalog.GroupConfig{
-		ID: "nubridge." + e.name + "." + string(name), Topics: topics, SessionTimeout: b.cfg.Kafka.SessionTimeout,
-	}, log)
-	if err != nil {
-		return nil, err
-	}
-	deps := sink.Deps{
-		Log: group, Reader: e.reader, Mapper: current{&e.mapping}, Remote: remote, Ledger: b.store, Logger: b.log, Tracer: b.tel.Tracer("sink"),
-		Measures: b.measures.sink,
-	}
-	if orders := e.cfg.Flows[string(mapper.OrdersIn)]; orders == "on" || orders == "test" {
-		deps.OpenOrders = e.openOrders
-	}
-	loop, err := sink.New(deps, sinkConfig(e.name, b.owner, name, mode, e.cfg))
-	if err != nil {
-		return nil, err
-	}
-	return &flow{group: group, loop: loop}, nil
 }
 
 func sinkConfig(environment, instance string, name mapper.Flow, mode sink.Mode, c *config.Environment) sink.Config {
@@ -86,15 +51,14 @@ func sinkConfig(environment, instance string, name mapper.Flow, mode sink.Mode, 
 	return s
 }
 
-// start hands the environment's flows and its poller to the group. A flow stops before its membership of the consumer group ends.
+// start hands the environment's flows and its poller to the group.
 func (e *environment) start(g *lifecycle.Group) {
 	g.Go(e.name+" shares", e.shares.Run)
 	for _, f := range e.flows {
-		g.Go(e.name+" group", f.group.Run)
-		g.Go(e.name+" flow", f.loop.Run)
+		f.start(g)
 	}
 	if e.poller != nil {
-		g.Go(e.name+" orders_in", e.poller.Run)
+		e.bridge.part(g, e.name+" "+string(mapper.OrdersIn), e.pollerLife, nil)
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 type Deps struct {
 	// Metrics serves /metrics.
 	Metrics http.Handler
-	// NotReady lists why the bridge is not ready; an empty list is ready. A halted flow does not make it unready.
+	// NotReady lists why the bridge is not ready; an empty list is ready.
 	NotReady func() []string
 	// State gives what /api/state shows.
 	State func(context.Context) (any, error)

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -54,6 +53,15 @@ func (s *Store) Wakes(environment string, flow mapper.Flow) (<-chan struct{}, fu
 	}
 }
 
+// Mended tells all instances that a person has mended something: what is halted tries again at once. They hear it as a wake-up
+// without environment and flow.
+func (s *Store) Mended(ctx context.Context) error {
+	if _, err := s.pool.Exec(ctx, "select pg_notify($1, '|')", s.channel()); err != nil {
+		return fmt.Errorf("tell the instances that something is mended: %w", err)
+	}
+	return nil
+}
+
 // channel is the name of the notification channel; a database can hold several ledgers.
 func (s *Store) channel() string { return "nubridge_" + s.schema }
 
@@ -61,7 +69,7 @@ func (s *Store) channel() string { return "nubridge_" + s.schema }
 // makes it anew after a failure; without it everything works, at the pace of the sweeps.
 func (s *Store) Listen(ctx context.Context) error {
 	for {
-		err := s.listen(ctx)
+		_ = s.listen(ctx) // whoever reads or writes the ledger meets the same failure, and tells
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -72,18 +80,13 @@ func (s *Store) Listen(ctx context.Context) error {
 			return nil
 		case <-timer.C:
 		}
-		if err != nil && errors.Is(err, errClosedPool) {
-			return err
-		}
 	}
 }
-
-var errClosedPool = errors.New("the ledger is closed")
 
 func (s *Store) listen(ctx context.Context) error {
 	pooled, err := s.pool.Acquire(ctx)
 	if err != nil {
-		return fmt.Errorf("%w: %w", errClosedPool, err)
+		return fmt.Errorf("connect for wake-ups: %w", err)
 	}
 	conn := pooled.Hijack()
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()

@@ -20,6 +20,8 @@ const (
 	Starting PartState = "starting"
 	// Working as it should.
 	Working PartState = "working"
+	// StandingBy while another process does the work.
+	StandingBy PartState = "standing_by"
 	// Failing and tried again soon, by itself.
 	Failing PartState = "failing"
 	// Halted: going on would lose or corrupt something, or a person must change something. It is tried again slowly.
@@ -34,13 +36,18 @@ type Standing struct {
 	Since             time.Time
 }
 
+// Life is one life of a part. An error that it tells while it goes on makes the part a failing one.
+type Life func(ctx context.Context, tell func(PartState, error)) error
+
 // PartConfig says how a part is run. The zero value of a duration means its default.
 type PartConfig struct {
 	// Name is what the part is called in logs and reports, such as "capture".
 	Name string
-	// Life is one life of the part, with everything made anew. It blocks until its context ends or it fails, and calls works as
-	// soon as it works; before that, what a life before it failed with still stands.
-	Life func(ctx context.Context, works func()) error
+	// Life is one life of the part, with everything made anew. It blocks until its context ends or it fails, and may tell how it
+	// stands. Until it does, what the life before it failed with still stands, at most as long as Proof.
+	Life Life
+	// Proof is how long a life that tells nothing must last to count as working, 5 s by default.
+	Proof time.Duration
 	// Mend gives what a person is to do about a halt; by default the hint of the fault.
 	Mend func(error) string
 	Log  *slog.Logger
@@ -65,7 +72,7 @@ func NewPart(cfg PartConfig) *Part {
 	for _, d := range []struct {
 		value *time.Duration
 		def   time.Duration
-	}{{&cfg.Slow, 30 * time.Second}, {&cfg.MinBackoff, 200 * time.Millisecond}, {&cfg.MaxBackoff, 15 * time.Second}} {
+	}{{&cfg.Slow, 30 * time.Second}, {&cfg.Proof, 5 * time.Second}, {&cfg.MinBackoff, 200 * time.Millisecond}, {&cfg.MaxBackoff, 15 * time.Second}} {
 		if *d.value <= 0 {
 			*d.value = d.def
 		}
@@ -102,7 +109,11 @@ func (p *Part) Run(ctx context.Context) error {
 		case <-p.mended: // said of what was before
 		default:
 		}
-		err := p.cfg.Life(ctx, func() { p.works(); backoff = p.cfg.MinBackoff })
+		began := time.Now()
+		err := p.live(ctx)
+		if time.Since(began) > p.cfg.Proof {
+			backoff = p.cfg.MinBackoff
+		}
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -127,12 +138,26 @@ func (p *Part) Run(ctx context.Context) error {
 	}
 }
 
-// works notes that the part works, and tells if it did not before.
-func (p *Part) works() {
+// live is one life.
+func (p *Part) live(ctx context.Context) error {
+	var told sync.Once
+	proof := time.AfterFunc(p.cfg.Proof, func() { told.Do(func() { p.now(Working) }) })
+	defer proof.Stop()
+	return p.cfg.Life(ctx, func(s PartState, err error) {
+		if told.Do(func() {}); err != nil {
+			p.failed(err)
+			return
+		}
+		p.now(s)
+	})
+}
+
+// now notes how the part stands, and logs if it did not work before.
+func (p *Part) now(s PartState) {
 	p.mu.Lock()
 	before := p.standing
-	if before.State != Working {
-		p.standing = Standing{State: Working, Since: time.Now()}
+	if before.State != s {
+		p.standing = Standing{State: s, Since: time.Now()}
 	}
 	p.mu.Unlock()
 	if before.State == Halted || before.State == Failing {
@@ -142,9 +167,9 @@ func (p *Part) works() {
 
 // failed notes a failure and tells of it when it is another one than before.
 func (p *Part) failed(err error) {
-	s := Standing{State: Failing, Code: fault.CodeOf(err), Since: time.Now()}
+	s := Standing{State: Failing, Code: fault.CodeOf(err), Mend: hintOf(err), Since: time.Now()}
 	s.Cause, _, _ = strings.Cut(err.Error(), "; hint: ")
-	if s.Mend = hintOf(err); fault.KindOf(err) == fault.Halt {
+	if fault.KindOf(err) == fault.Halt {
 		s.State, s.Mend = Halted, p.cfg.Mend(err)
 	}
 	p.mu.Lock()

@@ -20,12 +20,12 @@ func lived(t *testing.T, ends ...error) (p *lifecycle.Part, log *bytes.Buffer, l
 	log, lives = new(bytes.Buffer), new(int)
 	p = lifecycle.NewPart(lifecycle.PartConfig{
 		Name: "capture", Log: slog.New(slog.NewTextHandler(log, nil)), Slow: 30 * time.Second,
-		Life: func(ctx context.Context, works func()) error {
+		Life: func(ctx context.Context, tell func(lifecycle.PartState, error)) error {
 			*lives++
 			if *lives <= len(ends) {
 				return ends[*lives-1]
 			}
-			works()
+			tell(lifecycle.Working, nil)
 			<-ctx.Done()
 			return ctx.Err()
 		},
