@@ -40,8 +40,8 @@ type CaptureConfig struct {
 	Halts func(error) bool
 	// Interrupted is told why a session ended that is followed by another one; it may be nil.
 	Interrupted func(error)
-	// Acked sees each batch when it is acknowledged, before it is released; it must not block. It may be nil.
-	Acked func(*Batch)
+	// Acked is told of each batch when it is acknowledged; it must not block. It may be nil.
+	Acked func(Acked)
 }
 
 // Capture moves batches from a source to a publisher and confirms what was acknowledged: Source, Publisher, Checkpoints,
@@ -110,10 +110,40 @@ func (c *Capture) Run(ctx context.Context) error {
 	}
 }
 
+// Acked is what Kafka has acknowledged with one batch.
+type Acked struct {
+	// Events is how many there were.
+	Events int
+	// Ends are the transactions whose last change was among them.
+	Ends []End
+}
+
+// End is the last change of a transaction.
+type End struct {
+	CommitTime int64  // microseconds since the Unix epoch
+	Trace      string // traceparent, or empty
+}
+
 // acknowledged is one answer of the publisher.
 type acknowledged struct {
-	batch *Batch
-	err   error
+	last    Position
+	through LSN
+	acked   Acked
+	err     error
+}
+
+// answer is what is remembered of a batch until its acknowledgement; the batch itself is used again by then.
+func (c *Capture) answer(b *Batch) acknowledged {
+	a := acknowledged{last: b.Last, through: b.Through, acked: Acked{Events: len(b.Events)}}
+	if c.cfg.Acked == nil {
+		return a
+	}
+	for i := range b.Events {
+		if e := &b.Events[i]; e.TxSize != 0 && e.CommitTime != 0 {
+			a.acked.Ends = append(a.acked.Ends, End{e.CommitTime, e.Trace})
+		}
+	}
+	return a
 }
 
 // session runs until the first failure or the end of ctx. On the latter it takes nothing new, waits for the
@@ -180,12 +210,15 @@ func (c *Capture) pump(ctx context.Context, s Session, acks chan<- acknowledged,
 		if err != nil {
 			return pumped{handed, err}
 		}
+		a := c.answer(b)
 		err = s.Publisher.Publish(ctx, b, func(err error) {
+			a.err = err
 			select {
-			case acks <- acknowledged{b, err}:
+			case acks <- a:
 			case <-gone:
 			}
 		})
+		s.Source.Release(b)
 		if err != nil {
 			return pumped{handed, fmt.Errorf("publish: %w", err)}
 		}
@@ -200,7 +233,7 @@ func (c *Capture) settle(ctx context.Context, src Source, acks <-chan acknowledg
 		handed                    uint64
 		stopped                   bool
 		cause                     error
-		newest                    Batch // only Last and Through are used
+		newest                    acknowledged
 		dirty                     bool
 		drain                     <-chan time.Time
 		done                      = ctx.Done()
@@ -214,11 +247,11 @@ func (c *Capture) settle(ctx context.Context, src Source, acks <-chan acknowledg
 		}
 		recordCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.cfg.DrainTimeout)
 		defer cancel()
-		if err := c.checkpoints.Acknowledged(recordCtx, c.cfg.Capture, newest.Last, newest.Through); err != nil {
+		if err := c.checkpoints.Acknowledged(recordCtx, c.cfg.Capture, newest.last, newest.through); err != nil {
 			return fmt.Errorf("record acknowledged position: %w", err)
 		}
 		dirty = false
-		src.Confirm(newest.Through) // I2: only after the record, which is only after the acknowledgement // I8
+		src.Confirm(newest.through) // I2: only after the record, which is only after the acknowledgement // I8
 		return nil
 	}
 	for !stopped || settled < handed {
@@ -228,13 +261,12 @@ func (c *Capture) settle(ctx context.Context, src Source, acks <-chan acknowledg
 			if a.err != nil {
 				return fmt.Errorf("publish: %w", a.err)
 			}
-			if a.batch.Through != 0 {
-				newest.Through, newest.Last, dirty = a.batch.Through, a.batch.Last, true
+			if a.through != 0 {
+				newest.through, newest.last, dirty = a.through, a.last, true
 			}
 			if c.cfg.Acked != nil {
-				c.cfg.Acked(a.batch)
+				c.cfg.Acked(a.acked)
 			}
-			src.Release(a.batch)
 		case <-tick.C:
 			if err := record(); err != nil {
 				return err

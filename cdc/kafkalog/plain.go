@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -31,8 +32,30 @@ type PlainPublisher struct {
 }
 
 type plainJob struct {
-	batch *cdc.Batch
-	acked func(error)
+	events []cdc.Event
+	acked  func(error)
+}
+
+// taken copies events out of the memory of their batch.
+func taken(events []cdc.Event) []cdc.Event {
+	size := 0
+	for i := range events {
+		size += len(events[i].Key) + len(events[i].Value)
+	}
+	arena := make([]byte, 0, size)
+	keep := func(b []byte) []byte {
+		if b == nil {
+			return nil
+		}
+		from := len(arena)
+		arena = append(arena, b...)
+		return arena[from:len(arena):len(arena)]
+	}
+	out := slices.Clone(events)
+	for i := range out {
+		out[i].Key, out[i].Value = keep(out[i].Key), keep(out[i].Value)
+	}
+	return out
 }
 
 // NewPlainPublisher checks the settings; Run publishes.
@@ -81,7 +104,7 @@ func (p *PlainPublisher) Publish(ctx context.Context, b *cdc.Batch, acked func(e
 		return ctx.Err()
 	case <-p.stopped:
 		return p.err
-	case p.queue <- plainJob{b, acked}:
+	case p.queue <- plainJob{taken(b.Events), acked}:
 	}
 	select {
 	case <-p.stopped:
@@ -121,7 +144,7 @@ func (p *PlainPublisher) serve(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case job := <-p.queue:
-			err := p.publish(ctx, job.batch)
+			err := p.publish(ctx, job.events)
 			job.acked(err)
 			if err != nil {
 				if ctx.Err() != nil {
@@ -133,11 +156,11 @@ func (p *PlainPublisher) serve(ctx context.Context) error {
 	}
 }
 
-func (p *PlainPublisher) publish(ctx context.Context, b *cdc.Batch) error {
+func (p *PlainPublisher) publish(ctx context.Context, events []cdc.Event) error {
 	byPartition := map[cdc.Partition][]*cdc.Event{}
 	var order []cdc.Partition
-	for i := range b.Events {
-		e := &b.Events[i]
+	for i := range events {
+		e := &events[i]
 		partitions, err := p.partitions(ctx, e.Topic)
 		if err != nil {
 			return err

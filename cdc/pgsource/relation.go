@@ -153,8 +153,6 @@ type batch struct {
 	cdc.Batch
 	arena []byte
 	spans []span
-	// taken tells that the consumer has it.
-	taken bool
 }
 
 // span is where an event's key and value lie in the arena.
@@ -171,7 +169,6 @@ func (b *batch) reset() {
 	if cap(b.arena) > maxArena {
 		b.arena = nil
 	}
-	b.taken = false
 }
 
 // seal sets the slices of all events, once the arena no longer moves.

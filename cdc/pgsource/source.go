@@ -51,8 +51,8 @@ type Source struct {
 	// handed is the Through of the last batch that was taken.
 	handed      cdc.LSN
 	wantEmpty   bool
-	free        []*batch
-	outstanding []*batch
+	spare       *batch // for the next batch
+	lent        *batch // with the consumer, until Release
 
 	ready chan struct{} // a batch may be takeable
 	freed chan struct{} // a batch was taken
@@ -105,14 +105,11 @@ func (s *Source) Next(ctx context.Context) (*cdc.Batch, error) {
 	}
 }
 
-// maxOutstanding is how many batches may be with the consumer. When so many are, what comes gathers in the next one, so that
-// batches grow under load. // I6
-const maxOutstanding = 16
-
-// take seals the current batch as far as it may go out and puts a new one in its place. The last change of a running
+// take seals the current batch as far as it may go out and puts a new one in its place. One batch at a time is with the
+// consumer; what comes meanwhile gathers in the next one, so that batches grow under load. // I6 The last change of a running
 // transaction stays behind, since it may turn out to be the last of all and must then say so. s.mu is held.
 func (s *Source) take() *batch {
-	if s.a == nil || len(s.outstanding) >= maxOutstanding {
+	if s.a == nil || s.lent != nil {
 		return nil
 	}
 	cur := s.a.cur
@@ -140,14 +137,13 @@ func (s *Source) take() *batch {
 	s.handed = max(s.handed, cur.Through)
 	s.wantEmpty = false
 	s.a.cur = next
-	s.outstanding = append(s.outstanding, cur)
+	s.lent = cur
 	return cur
 }
 
 func (s *Source) freshBatch() *batch {
-	if n := len(s.free); n > 0 {
-		b := s.free[n-1]
-		s.free = s.free[:n-1]
+	if b := s.spare; b != nil {
+		s.spare = nil
 		return b
 	}
 	return &batch{}
@@ -157,14 +153,9 @@ func (s *Source) freshBatch() *batch {
 func (s *Source) Release(b *cdc.Batch) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i, o := range s.outstanding {
-		if &o.Batch == b {
-			s.outstanding = append(s.outstanding[:i], s.outstanding[i+1:]...)
-			o.reset()
-			s.free = append(s.free, o)
-			signal(s.ready)
-			return
-		}
+	if s.lent != nil && &s.lent.Batch == b {
+		s.lent.reset()
+		s.spare, s.lent = s.lent, nil
 	}
 }
 

@@ -58,21 +58,17 @@ func (m *captureMeasures) session(source *pgsource.Source) {
 }
 
 // counts gives what is called for each acknowledged batch: one measure for each transaction that ends in it.
-func (m *captureMeasures) counts(capture string, now func() time.Time) func(*cdc.Batch) {
+func (m *captureMeasures) counts(capture string, now func() time.Time) func(cdc.Acked) {
 	of := metric.WithAttributeSet(attribute.NewSet(attribute.String("capture", capture)))
 	propagator := propagation.TraceContext{}
-	return func(b *cdc.Batch) {
+	return func(a cdc.Acked) {
 		at := now()
 		m.acked.Store(at.UnixNano())
-		if len(b.Events) == 0 {
+		if a.Events == 0 {
 			return
 		}
-		m.events.Add(context.Background(), int64(len(b.Events)), of)
-		for i := range b.Events {
-			e := &b.Events[i]
-			if e.TxSize == 0 || e.CommitTime == 0 {
-				continue
-			}
+		m.events.Add(context.Background(), int64(a.Events), of)
+		for _, e := range a.Ends {
 			ctx := context.Background()
 			if e.Trace != "" { // so that the measure leads to a trace
 				ctx = propagator.Extract(ctx, propagation.MapCarrier{cdc.HeaderTrace: e.Trace})
