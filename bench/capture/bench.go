@@ -232,16 +232,24 @@ func (b *bench) record(r sample) error {
 	return err
 }
 
-// floorOf reads what a floor printed.
-func floorOf(f *feed) (floorResult, error) {
-	var r floorResult
-	text, err := os.ReadFile(f.log())
-	if err != nil {
-		return r, err
+// awaitFloor waits until a floor has printed its result; it is still there then.
+func awaitFloor(ctx context.Context, f *feed, t *process) (floorResult, error) {
+	for {
+		text, err := os.ReadFile(f.log())
+		if err != nil {
+			return floorResult{}, err
+		}
+		text = bytes.TrimRight(text, "\n")
+		var r floorResult
+		if json.Unmarshal(text[bytes.LastIndexByte(text, '\n')+1:], &r) == nil {
+			return r, nil
+		}
+		select {
+		case <-t.exited:
+			return r, fmt.Errorf("%s ended and printed %q", f.target, text)
+		case <-ctx.Done():
+			return r, ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
 	}
-	lines := bytes.Split(bytes.TrimSpace(text), []byte("\n"))
-	if err := json.Unmarshal(lines[len(lines)-1], &r); err != nil {
-		return r, fmt.Errorf("%s printed %q", f.target, lines[len(lines)-1])
-	}
-	return r, nil
 }

@@ -175,16 +175,11 @@ func (b *bench) floorOnce(ctx context.Context, scenario string, f *feed) error {
 		return err
 	}
 	defer t.stop()
-	select {
-	case <-t.exited:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	used := readMachine(b.s.cache).since(machine)
-	out, err := floorOf(f)
+	out, err := awaitFloor(ctx, f, t)
 	if err != nil {
 		return err
 	}
+	used := readMachine(b.s.cache).since(machine)
 	r := sample{Target: f.target, Scenario: scenario, Rows: out.Rows, Usage: usageOf(t.usage(), used), Seconds: out.Seconds, First: out.First}
 	r.WithStart, r.AfterFirst, r.Warm = float64(out.Rows)/out.Seconds, out.Loop, out.Loop
 	r.Verdict.Bytes = int(out.Bytes / int64(max(1, out.Rows)))

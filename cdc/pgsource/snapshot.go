@@ -27,6 +27,7 @@ type snapshotter struct {
 	stream *snapshotStream
 	serial int
 	kept   map[int64][]*chunk // what an earlier run kept, by job
+	memory chunkMemory
 }
 
 func newSnapshotter(s *Source, facts serverFacts) *snapshotter {
@@ -227,7 +228,7 @@ func (sn *snapshotter) chunks(ctx context.Context, adm *admin, plan *tablePlan, 
 		}
 		waiting = waiting[1:]
 		out = append(out, published{c.resume, c.count, c.end, c.path})
-		c.arena, c.rows = nil, nil
+		sn.memory.put(c)
 		var paused bool
 		if out, paused, err = sn.record(ctx, job, out); err != nil || paused {
 			return false, err
@@ -299,6 +300,7 @@ func (sn *snapshotter) readChunk(ctx context.Context, adm *admin, plan *tablePla
 	c := &chunk{id: sn.run_ + "." + strconv.Itoa(sn.serial), topic: topicName(sn.s.cfg.TopicPrefix, plan.schema, plan.table), from: resume, job: job.ID, settled: make(chan struct{})}
 	sn.stream.chunks[c.id] = c
 	sn.s.mu.Unlock()
+	sn.memory.get(c)
 	if err := adm.mark(ctx, "low", c.id); err != nil {
 		return nil, err
 	}

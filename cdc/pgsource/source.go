@@ -49,10 +49,10 @@ type Source struct {
 	mu sync.Mutex // guards the assembler's current batch and what follows
 	a  *assembler
 	// handed is the Through of the last batch that was taken.
-	handed      cdc.LSN
-	wantEmpty   bool
-	spare       *batch // for the next batch
-	lent        *batch // with the consumer, until Release
+	handed    cdc.LSN
+	wantEmpty bool
+	spare     *batch // for the next batch
+	lent      *batch // with the consumer, until Release
 
 	ready chan struct{} // a batch may be takeable
 	freed chan struct{} // a batch was taken
