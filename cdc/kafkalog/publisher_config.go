@@ -21,7 +21,7 @@ type PublisherConfig struct {
 	Compression string
 	// BatchBytes is the size, before compression, at which a record batch is closed, default 512 KiB.
 	BatchBytes int
-	// BufferBytes bounds what is on its way or waits for it, default 6 MiB; one larger event passes alone. // I6
+	// BufferBytes bounds what is on its way or waits for it, default 5 MiB; one larger event passes alone. // I6
 	BufferBytes int
 	// Create is the model of topics that do not exist yet; its Name is not used. Nil waits TopicWait for someone else to
 	// create a topic and then halts.
@@ -44,7 +44,7 @@ func (c PublisherConfig) withDefaults() PublisherConfig {
 		c.BatchBytes = 512 << 10
 	}
 	if c.BufferBytes <= 0 {
-		c.BufferBytes = 6 << 20
+		c.BufferBytes = 5 << 20
 	}
 	if c.TopicWait <= 0 {
 		c.TopicWait = 30 * time.Second
