@@ -152,7 +152,7 @@ func TestMarkReleasesWhatWaitsForTheOrder(t *testing.T) {
 	w := newWorld(t)
 	id := w.approve()
 	_, err := w.pool.Exec(t.Context(), `insert into waiting (environment, flow, key, parents, touches)
-		values ('sandbox', 'order_edits', '500001', array['order:' || $1], 1), ('sandbox', 'order_edits', '9', array['order:other'], 1)`, id)
+		values ('sandbox', 'order_edits', '500001', array['orders_in:' || $1], 1), ('sandbox', 'order_edits', '9', array['orders_in:other'], 1)`, id)
 	must(t, err)
 	must(t, w.poller(nil).Once(t.Context()))
 	var keys []string

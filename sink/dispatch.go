@@ -150,6 +150,15 @@ func (l *Loop) read(ctx context.Context, turns []*turn) []*turn {
 		}
 	}
 	docs, err := l.documents(ctx, wants)
+	if fault.KindOf(err) == fault.Reject {
+		// A query cannot take the key of one of them: it alone is parked. // I7
+		if len(turns) == 1 {
+			l.unmappable(turns[0], err)
+			return nil
+		}
+		half := len(turns) / 2
+		return slices.Concat(l.read(ctx, turns[:half:half]), l.read(ctx, turns[half:]))
+	}
 	if err != nil {
 		l.failed(ctx, "documents cannot be read", err)
 		l.release(turns, ledger.RestoreDoubt, l.Now().Add(l.config.BackoffBase))

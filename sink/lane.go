@@ -126,6 +126,10 @@ func (l *Loop) delivered(t *turn, d *Delivery, action string) {
 		}
 	case ledger.Delivered, ledger.Unchanged, ledger.Filtered:
 		s.Store = true
+		if s.Doubt = ledger.ClearDoubt; d.Disposition == ledger.Filtered && d.Calls == 0 {
+			// Another flow's affair: nothing was learned of the part that both deliver.
+			s.Doubt = ledger.RestoreDoubt
+		}
 		s.Object = merge(t.object, d.Object)
 		s.Object.Position = t.position
 		for name, part := range s.Object.Parts {

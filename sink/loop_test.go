@@ -131,6 +131,23 @@ func TestAKeyThatIsNotYetVisibleWaitsAlone(t *testing.T) {
 	}
 }
 
+// I7
+func TestAKeyThatNoQueryTakesIsParkedAlone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write(nil, 1, "k0", "k1", "untyped", "k2", "k3")
+	w.start(mapper.Products, nil)
+	w.rests(mapper.Products)
+	for _, k := range []mapper.Key{"k0", "k1", "k2", "k3"} {
+		if w.last(mapper.Products, k) != 1 {
+			t.Errorf("%s was held up", k)
+		}
+	}
+	if c := w.counts(mapper.Products); c.Parked != 1 {
+		t.Errorf("parked %d, want the one", c.Parked)
+	}
+}
+
 func TestAChildWaitsForItsParentWhichTheBridgeSendsItself(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -156,6 +156,9 @@ func (w *world) Read(_ context.Context, _ mapper.Flow, wants []mapper.Want) ([]m
 	defer w.mu.Unlock()
 	out := make([]mapper.Read, len(wants))
 	for i, want := range wants {
+		if strings.HasPrefix(string(want.Key), "untyped") { // as a text where a query takes a number
+			return nil, fault.New(fault.Reject, "document_query_failed", "read documents: query root: SQLSTATE 22P02")
+		}
 		out[i].Key = want.Key
 		if out[i].NotYetVisible = w.hidden[want.XID]; out[i].NotYetVisible {
 			continue

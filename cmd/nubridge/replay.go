@@ -271,7 +271,7 @@ func (r *replayer) weigh(body mapper.Body, object ledger.Object, force bool) {
 		r.plan.Invalid++
 	case body.Filtered && !object.Known && !object.InDoubt && object.RemoteID == "":
 		r.plan.Filtered++
-	case !force && r.flow.Kind() != mapper.Order && sent && !object.InDoubt && part.Hash == ledger.HashOf(body.JSON):
+	case !force && sent && !object.InDoubt && part.Hash == ledger.HashOf(body.JSON):
 		r.plan.InStep++
 	default:
 		r.plan.Calls++

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 
 	"nubridge/cdc"
 	"nubridge/internal/ledger"
@@ -262,4 +263,52 @@ func TestClaimsLastAsLongAsTheirLoopIsAlive(t *testing.T) {
 		t.Fatal(err)
 	}
 	claim("a", 2, "the other loop began anew")
+}
+
+// An order that waits for its import is no reason to ask a flow for a document under NuORDER's _id, which the OMS cannot read.
+func TestAnOrderThatWaitsForItsImportIsSweptWhenItIsMarked(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Database(t)
+	if _, err := migrations.ApplyURL(t.Context(), url, "nubridge"); err != nil {
+		t.Fatal(err)
+	}
+	s, err := ledger.Open(t.Context(), url, "nubridge")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	db, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close(t.Context())
+	const id = "0123456789abcdef01234567"
+	if err := s.Join(t.Context(), env, mapper.OrderEdits, "a"); err != nil {
+		t.Fatal(err)
+	}
+	order := own(t, s, ledger.Owning{Environment: env, Kind: mapper.Order, Flow: mapper.OrderEdits, Part: "body", Keys: []mapper.Key{"500001"}, Lease: time.Minute}).Objects[0]
+	settle(t, s, &ledger.Settling{Seq: 1, Flow: mapper.OrderEdits, Settlements: []ledger.Settlement{{
+		Object: order, Disposition: ledger.Waiting, Doubt: ledger.RestoreDoubt, WaitFor: []mapper.Ref{{Flow: mapper.OrdersIn, Key: id}},
+	}}})
+	sweep := func(wantReleased int) {
+		t.Helper()
+		if _, err := db.Exec(t.Context(), "update nubridge.waiting set last_at = now() - interval '1 hour'"); err != nil {
+			t.Fatal(err)
+		}
+		released, _, err := s.SweepWaiting(t.Context(), env, mapper.OrderEdits, time.Hour)
+		if err != nil || released != wantReleased {
+			t.Fatalf("released %d, %v, want %d", released, err, wantReleased)
+		}
+	}
+	if _, err := db.Exec(t.Context(), "insert into nubridge.order_intents (environment, nuorder_id, state) values ($1, $2, 'CREATED')", env, id); err != nil {
+		t.Fatal(err)
+	}
+	sweep(0)
+	if asked, err := s.Claim(t.Context(), env, mapper.OrderCreation, "a", 10, held); err != nil || len(asked) != 0 {
+		t.Fatalf("asked for %+v, %v", asked, err)
+	}
+	if _, err := db.Exec(t.Context(), "update nubridge.order_intents set state = 'MARKED'"); err != nil {
+		t.Fatal(err)
+	}
+	sweep(1)
 }

@@ -107,8 +107,11 @@ func (s *Store) SweepWaiting(ctx context.Context, environment string, flow mappe
                 0, trace from late
             on conflict (environment, flow, key) do nothing
         ), ready as (
-            select distinct w.key from w cross join unnest(w.parents) as p(name)
+            select w.key from w cross join unnest(w.parents) as p(name)
             join objects o on (o.environment, o.kind, o.key) = ($1, split_part(p.name, ':', 1), substr(p.name, strpos(p.name, ':') + 1)) and o.known
+            union
+            select w.key from w cross join unnest(w.parents) as p(name)
+            join order_intents i on i.environment = $1 and p.name = 'orders_in:' || i.nuorder_id and i.state in ('MARKED', 'NUMBERED')
         ), rel as (
             insert into requests as r (environment, flow, key, reason, rank)
             select $1, $2, key, 'swept', $5::integer from ready order by key
@@ -119,7 +122,7 @@ func (s *Store) SweepWaiting(ctx context.Context, environment string, flow mappe
                 select case split_part(p.name, ':', 1) when 'product' then 'products' when 'company' then 'customers' else 'order_creation' end as flow,
                     substr(p.name, strpos(p.name, ':') + 1) as key
                 from w cross join unnest(w.parents) as p(name)
-                where w.last_at < now() - interval '10 seconds' and w.key not in (select key from ready)
+                where w.last_at < now() - interval '10 seconds' and w.key not in (select key from ready) and not starts_with(p.name, 'orders_in:')
                     and not exists (select from objects o where (o.environment, o.kind, o.key) =
                         ($1, split_part(p.name, ':', 1), substr(p.name, strpos(p.name, ':') + 1)) and o.known)
                 limit 1000) t

@@ -256,5 +256,11 @@ func (c *columns) addProgress(ord int64, p *Progress) {
 	}
 }
 
-// parentName is how a waiting row names a parent: by kind, for flows that share a kind share the object.
-func parentName(ref mapper.Ref) string { return string(ref.Flow.Kind()) + ":" + string(ref.Key) }
+// parentName is how a waiting row names a parent: by kind, for flows that share a kind share the object. An order that is on its way
+// into the OMS is named by NuORDER's _id and is no object of a flow that could be asked for it.
+func parentName(ref mapper.Ref) string {
+	if ref.Flow == mapper.OrdersIn {
+		return string(mapper.OrdersIn) + ":" + string(ref.Key)
+	}
+	return string(ref.Flow.Kind()) + ":" + string(ref.Key)
+}

@@ -166,6 +166,9 @@ func (r *OrderCreation) create(ctx context.Context, t *turn, b birth, lines []do
 	if err := r.log.EndCreation(ctx, r.cfg.Environment, key, b.externalID, b.number, string(made.ID)); err != nil {
 		return "", err
 	}
+	if err := r.doubtStock(ctx, reasonOrderCreated, nil, body); err != nil {
+		return "", err
+	}
 	t.object.Known, t.object.RemoteID, t.object.RemoteKey = true, string(made.ID), b.number
 	t.object.StoredKey = cmp.Or(string(made.OrderNumber), b.number)
 	t.object.Parts[partNumber] = ledger.Part{Body: []byte(`"` + b.number + `"`), At: t.now}

@@ -39,7 +39,7 @@ func (r *OrderEdits) cancel(ctx context.Context, t *turn, _ []docLine) result {
 		if err != nil {
 			return done("", fmt.Errorf("cancel order %s: %w", t.object.RemoteID, err))
 		}
-		if err := r.doubtStock(ctx, t); err != nil {
+		if err := r.doubtWhole(ctx, reasonOrderCancelled, t.work.Body.JSON, t.before()); err != nil {
 			return done("", err)
 		}
 		r.tell(ctx, t.object.RemoteID, "cancelled", "by the OMS")
@@ -48,38 +48,6 @@ func (r *OrderEdits) cancel(ctx context.Context, t *turn, _ []docLine) result {
 	t.object.Parts[partStatus] = ledger.Part{Body: []byte(`"cancelled"`), At: t.now}
 	t.sent(t.work.Body.JSON)
 	return done(ledger.Delivered, nil)
-}
-
-// doubtStock puts the stock of the order's lines in doubt once NuORDER may have given back what the order took. It comes after the
-// call: stock that is sent before would be raised by it. A kill in between leaves the order in doubt, and its next turn comes here
-// again. // decision 5
-func (r *OrderEdits) doubtStock(ctx context.Context, t *turn) error {
-	if r.cfg.DoubtStock == nil {
-		return nil
-	}
-	var ids, brands []string
-	for _, body := range [][]byte{t.work.Body.JSON, t.last()} {
-		if len(body) == 0 {
-			continue
-		}
-		doc, err := readOrderDoc(body)
-		if err != nil {
-			return err
-		}
-		lines, err := readLines(doc["line_items"])
-		if err != nil {
-			return err
-		}
-		for n := range lines {
-			if p := &lines[n].view.Product; p.ID != "" {
-				ids = append(ids, string(p.ID))
-			} else if p.BrandID != "" {
-				brands = append(brands, string(p.BrandID))
-			}
-		}
-	}
-	_, err := r.cfg.DoubtStock(ctx, r.cfg.Environment, ids, brands, "order_cancelled")
-	return err
 }
 
 // setCancelled cancels by the OMS's number. A cancel cannot be taken back, so the number is asked first whose it is; if it is not this
@@ -148,7 +116,7 @@ func (r *OrderEdits) cutToShipped(ctx context.Context, t *turn, shipped *itemSum
 	if err != nil {
 		return done("", err)
 	}
-	if err := r.doubtStock(ctx, t); err != nil {
+	if err := r.doubtWhole(ctx, reasonOrderCancelled, t.work.Body.JSON, t.before()); err != nil {
 		return done("", err)
 	}
 	t.object.Identity[identityCut] = units

@@ -91,6 +91,7 @@ func (r *OrderEdits) baseline(ctx context.Context, t *turn, i *ledger.Intent, re
 	}
 	if len(changed) > 0 || t.work.Body.Facts[factCancelled] == "true" {
 		r.tell(ctx, i.NuORDERID, "changed by OMS", fmt.Sprintf("before its first event: %v", changed))
+		t.imported = []byte(i.Order)
 		return r.endOf(r.edit(ctx, t, t.work.Body.JSON))
 	}
 	t.sent(t.work.Body.JSON)
@@ -138,7 +139,22 @@ func (r *OrderEdits) edit(ctx context.Context, t *turn, body []byte) result {
 			return done("", err)
 		}
 	}
-	if err := r.send(ctx, t, doc, wanted); err != nil {
+	got, err := r.send(ctx, t, doc, wanted)
+	if err != nil {
+		return done("", err)
+	}
+	if len(t.object.Parts[partShipments].Body) > 0 {
+		// Fewer may be ordered now, so that what has shipped is all.
+		if err := r.shippedWhenCovered(ctx, t, &got); err != nil {
+			return done("", err)
+		}
+	}
+	if t.object.InDoubt {
+		err = r.doubtWhole(ctx, reasonOrderEdited, body, t.before())
+	} else {
+		err = r.doubtStock(ctx, reasonOrderEdited, t.before(), body)
+	}
+	if err != nil {
 		return done("", err)
 	}
 	t.sent(body)
@@ -217,7 +233,7 @@ func dateOnly(whole map[string]json.RawMessage, fields ...string) error {
 }
 
 // send updates the order by its number with the fields that an edit owns.
-func (r *OrderEdits) send(ctx context.Context, t *turn, doc orderDoc, lines []docLine) error {
+func (r *OrderEdits) send(ctx context.Context, t *turn, doc orderDoc, lines []docLine) (Order, error) {
 	out := orderDoc{}
 	for field, value := range doc {
 		switch field {
@@ -230,16 +246,15 @@ func (r *OrderEdits) send(ctx context.Context, t *turn, doc orderDoc, lines []do
 	if len(doc["line_items"]) > 0 {
 		raw, err := encodeLines(lines)
 		if err != nil {
-			return err
+			return Order{}, err
 		}
 		out["line_items"] = raw
 	}
 	body, err := encodeJSON(out)
 	if err != nil {
-		return err
+		return Order{}, err
 	}
-	_, err = r.update(ctx, t, body)
-	return err
+	return r.update(ctx, t, body)
 }
 
 // update sends a body by the order's number. If NuORDER does not know the number, the order is looked up by _id and given its number

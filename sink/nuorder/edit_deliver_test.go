@@ -2,6 +2,8 @@ package nuorder_test
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -177,6 +179,41 @@ func TestCancelPutsTheStockOfItsLinesInDoubtAfterTheCall(t *testing.T) {
 	if len(brands) == 0 {
 		t.Error("the stock of the order's lines was not put in doubt")
 	}
+}
+
+// NuORDER moves its own stock when an order comes or changes, whoever sent it; what has not changed moves nothing.
+func TestOrdersOfTheOMSPutTheStockTheyMoveInDoubt(t *testing.T) {
+	t.Parallel()
+	var told []string
+	w := newOrderWorld(t, false, func(c *nuorder.OrdersConfig) {
+		c.DoubtStock = func(_ context.Context, _ string, ids, brands []string, reason string) (int, error) {
+			told = append(told, fmt.Sprint(reason, " ", len(ids)+len(brands)))
+			return len(ids) + len(brands), nil
+		}
+	})
+	expect := func(step string, want ...string) {
+		t.Helper()
+		if !slices.Equal(told, want) {
+			t.Errorf("%s: told %q, want %q", step, told, want)
+		}
+		told = nil
+	}
+	w.mustTurn(mapper.OrderCreation, "600001", orderBody("600001", line(2, 3)), bornFacts(), ledger.Delivered)
+	expect("create", "order_created 1")
+	body := strings.Replace(orderBody("600001", line(2, 3)), "{", `{"notes":"Ring twice",`, 1)
+	w.mustTurn(mapper.OrderEdits, "600001", body, bornFacts(), ledger.Delivered)
+	expect("a note")
+	w.mustTurn(mapper.OrderEdits, "600001", orderBody("600001", line(2, 4)), bornFacts(), ledger.Delivered)
+	expect("a quantity", "order_edited 1")
+	id, _ := w.imported("500001")
+	w.mustTurn(mapper.OrderEdits, "500001", orderBody("500001", line(2, 3)), ref(id), ledger.Delivered)
+	expect("the baseline")
+	id, _ = w.imported("500002")
+	w.mustTurn(mapper.OrderEdits, "500002", orderBody("500002", line(2, 9)), ref(id), ledger.Delivered)
+	expect("changed before the first event", "order_edited 1")
+	prebook := strings.ReplaceAll(line(2, 3), `"ship_start"`, `"prebook":true,"ship_start"`)
+	w.mustTurn(mapper.OrderCreation, "600002", orderBody("600002", prebook), bornFacts(), ledger.Delivered)
+	expect("prebook takes none")
 }
 
 func TestNoteWrittenInTheOMSBeforeItsFirstEventIsSent(t *testing.T) {

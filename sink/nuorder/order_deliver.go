@@ -36,8 +36,8 @@ type OrdersConfig struct {
 	CreateSettle time.Duration
 	// CreateAttempts of one order whose answers were lost; 3 by default.
 	CreateAttempts int
-	// DoubtStock marks the stock of products, named by NuORDER's _id or by brand_id, in doubt: NuORDER gives back what an order took
-	// when the OMS cancels it. Nil where no stock is sent.
+	// DoubtStock marks the stock of products, named by NuORDER's _id or by brand_id, in doubt: NuORDER moves its figure by itself when an
+	// order is created, changed or cancelled, by us too. Nil where no stock is sent.
 	DoubtStock func(ctx context.Context, environment string, remoteIDs, brandIDs []string, reason string) (int, error)
 	// Shipments tells that the shipments flow runs, so that the cancel of an order waits for what has shipped of it.
 	Shipments bool

@@ -73,6 +73,8 @@ type turn struct {
 	object ledger.Object
 	calls  *atomic.Int64
 	now    time.Time
+	// imported is the order as NuORDER had it at its import, while nothing was delivered yet.
+	imported []byte
 }
 
 // begin binds the calls of a delivery to the lease: none goes on when it ends. // decision 4
@@ -121,6 +123,14 @@ func (t *turn) part() string { return ledger.PartOf(t.work.Body.Flow) }
 
 // last is the body that was last delivered, empty if the ledger does not have it.
 func (t *turn) last() []byte { return t.object.Parts[t.part()].Body }
+
+// before is the order that NuORDER holds, as far as is known.
+func (t *turn) before() []byte {
+	if last := t.last(); len(last) > 0 {
+		return last
+	}
+	return t.imported
+}
 
 // sent records what NuORDER holds from now on.
 func (t *turn) sent(body []byte) {

@@ -32,6 +32,9 @@ func (r *Shipments) Deliver(ctx context.Context, w sink.Work) (sink.Delivery, er
 		if !had || t.object.RemoteID == "" {
 			return t.end(ledger.Filtered, nil)
 		}
+		if t.inStep() {
+			return t.end(ledger.Filtered, nil)
+		}
 		// Every invoice is gone: what was shown as shipped is taken back.
 		return r.ship(ctx, t, []byte(`{"shipments":[]}`))
 	}
@@ -51,6 +54,9 @@ func (r *Shipments) Deliver(ctx context.Context, w sink.Work) (sink.Delivery, er
 			return t.end(ledger.Filtered, nil) // an old or cancelled order that NuORDER never had
 		}
 		return t.wait(mapper.Ref{Flow: mapper.OrderCreation, Key: w.Body.Key})
+	}
+	if t.inStep() {
+		return t.end(ledger.Unchanged, nil)
 	}
 	if !had && noShipments(w.Body.JSON) {
 		t.object.Parts[partShipments] = ledger.Part{Hash: sha256.Sum256(w.Body.JSON), At: t.now}
