@@ -48,7 +48,8 @@ type entry struct {
 	request  int64
 	force    bool
 	attempts int
-	hidden   int // how often in a row it was not yet visible
+	hidden   int  // how often in a row it was not yet visible
+	held     bool // delayed for calm alone
 	due      time.Time
 	place    int // in the heap
 }
@@ -63,29 +64,12 @@ type board struct {
 	touches int
 	records int
 	busy    int
-	waiting int // in the queues
 	calm    calm
 	// work wakes the dispatcher, room the intake; one wake-up says all.
 	work, room chan struct{}
 	// stray outcomes come from the intake, of records that name no document; strays wakes the settler for them.
 	stray  []outcome
 	strays chan struct{}
-}
-
-// calm says when keys that are still being changed are held back: a burst over many documents makes one call for each.
-type calm struct {
-	// above is how many keys must be pending, quiet how long a key must have been left alone, most how long it is held at most.
-	above       int
-	quiet, most time.Duration
-}
-
-// hold gives until when a key is held back, zero if it is not.
-func (b *board) hold(e *entry, now time.Time) time.Time {
-	until := e.last.Add(b.calm.quiet)
-	if b.waiting+len(b.heap) <= b.calm.above || e.rank == ledger.RankOrders || !until.After(now) || now.Sub(e.came) >= b.calm.most {
-		return time.Time{}
-	}
-	return until
 }
 
 func newBoard(c calm) *board {
@@ -132,6 +116,7 @@ func (b *board) touch(t *touched) {
 		e.since = t.commit
 	}
 	if !t.came.IsZero() {
+		b.calm.came(t.came)
 		if e.last = t.came; e.came.IsZero() {
 			e.came = t.came
 		}
@@ -192,7 +177,6 @@ func (b *board) unqueue(e *entry) {
 	for i := range b.queues {
 		if at := slices.Index(b.queues[i], e); at >= 0 {
 			b.queues[i] = slices.Delete(b.queues[i], at, at+1)
-			b.waiting--
 			e.state = idle
 			return
 		}
@@ -204,7 +188,7 @@ func (b *board) enqueue(e *entry) {
 	case queued, busy:
 		return
 	case delayed:
-		if e.hidden > 0 || e.attempts > 0 {
+		if e.hidden > 0 || e.attempts > 0 || e.held && e.rank != ledger.RankOrders {
 			return // it goes on when it is due
 		}
 		heap.Remove(&b.heap, e.place)
@@ -213,8 +197,7 @@ func (b *board) enqueue(e *entry) {
 }
 
 func (b *board) queue(e *entry) {
-	e.state = queued
-	b.waiting++
+	e.state, e.held = queued, false
 	b.queues[e.rank] = append(b.queues[e.rank], e)
 }
 
@@ -236,8 +219,8 @@ func (b *board) take(now time.Time, n int) (turns []*turn, next time.Time) {
 			e := b.queues[rank][0]
 			b.queues[rank][0] = nil
 			b.queues[rank] = b.queues[rank][1:]
-			b.waiting--
-			if until := b.hold(e, now); !until.IsZero() {
+			if until := b.calm.hold(e, now); !until.IsZero() {
+				e.held = true
 				b.delay(e, until)
 				continue
 			}
@@ -373,6 +356,13 @@ func (b *board) flying() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.busy
+}
+
+// urgent tells whether a key waits that orders need.
+func (b *board) urgent() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.queues[ledger.RankOrders]) > 0
 }
 
 // dueHeap orders delayed keys by when they are due.

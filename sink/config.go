@@ -43,10 +43,10 @@ type Config struct {
 	// Batch is how many keys are owned and read at once; 128 if zero.
 	Batch int
 	// InFlight bounds the keys that are owned; 256 if zero. The loop uses fewer where deliveries are slow, so that what is sent
-	// was read within about two seconds.
+	// was read within about half a second.
 	InFlight int
-	// Quiet holds a key back that is still being changed, while more than InFlight keys are pending: until it was left alone for
-	// so long, and ten times that at most; one second if zero. Orders are never held.
+	// Quiet is how long a key must have been left alone before it is delivered while changes come in a burst, 200 within a quarter
+	// of a second; it is held at most twenty times as long. One second if zero. Orders are never held.
 	Quiet time.Duration
 	// Window bounds the touches held in memory; 50,000 if zero. A full window stops polling. // I6, I9
 	Window int

@@ -23,7 +23,7 @@ func (l *Loop) dispatch(ctx, work context.Context) {
 		var turns []*turn
 		next := until
 		if standing.State == Running {
-			if room := l.flight.get() - l.board.flying(); room > 0 {
+			if room := l.room(); room > 0 {
 				turns, next = l.board.take(now, min(room, l.config.Batch))
 			}
 		}
@@ -41,6 +41,17 @@ func (l *Loop) dispatch(ctx, work context.Context) {
 		case <-timer:
 		}
 	}
+}
+
+// room is how many keys may be taken now. While enough are under way to keep the lanes busy it waits for room for a batch: a
+// statement for each key would cost more than its call.
+func (l *Loop) room() int {
+	limit, flying := l.flight.get(), l.board.flying()
+	room := limit - flying
+	if flying >= limit/2 && room < limit/4 && !l.board.urgent() {
+		return 0
+	}
+	return room
 }
 
 // batch brings keys as far as their lane. Whatever it cannot bring further is put back, never lost.

@@ -14,8 +14,8 @@ type flight struct {
 }
 
 const (
-	flightShort = time.Second
-	flightLong  = 2 * time.Second
+	flightShort = 300 * time.Millisecond
+	flightLong  = 600 * time.Millisecond
 )
 
 func (f *flight) get() int {

@@ -12,7 +12,7 @@ import (
 
 func TestCoalescedChangesAreLinked(t *testing.T) {
 	t.Parallel()
-	b := newBoard(calm{above: 1})
+	b := newBoard(newCalm(time.Second))
 	trace := func(i int) string { return fmt.Sprintf("00-%032x-%016x-01", i, i) }
 	change := func(i int) {
 		r := &record{track: &track{}, position: cdc.Position{Epoch: 1, Commit: cdc.LSN(i)}, open: 1}

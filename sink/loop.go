@@ -69,7 +69,7 @@ func New(deps Deps, config Config) (*Loop, error) {
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}
-	l := &Loop{Deps: deps, config: config, board: newBoard(calm{config.InFlight, config.Quiet, 10 * config.Quiet}), gate: newGate(), done: make(chan outcome, config.InFlight)}
+	l := &Loop{Deps: deps, config: config, board: newBoard(newCalm(config.Quiet)), gate: newGate(), done: make(chan outcome, config.InFlight)}
 	l.flight.limit = min(config.InFlight, max(2*config.Lanes, 16))
 	for range config.Lanes {
 		// A lane can hold every key in flight, so handing over never blocks.

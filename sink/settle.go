@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	settleLinger = 5 * time.Millisecond
+	settleLinger = 30 * time.Millisecond
 	settleMost   = 500
 	commitEvery  = 200 * time.Millisecond
 	progressTick = 100 * time.Millisecond
@@ -37,11 +37,12 @@ func (l *Loop) settle(ctx context.Context) {
 	s.commitNow(ctx, true)
 }
 
-// gather takes what has come, and what comes within the linger, which costs nobody time: the answer is there already.
+// gather takes what has come, and what comes within the linger while other keys are under way. It costs nobody time: the answer is
+// there already.
 func (l *Loop) gather(batch *[]outcome) (open bool) {
 	linger := time.NewTimer(settleLinger)
 	defer linger.Stop()
-	for len(*batch) < settleMost {
+	for len(*batch) < settleMost && len(*batch) < l.board.flying() {
 		select {
 		case o, ok := <-l.done:
 			if !ok {

@@ -1,18 +1,16 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
-	"syscall"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -25,136 +23,181 @@ import (
 	"nubridge/mapper"
 )
 
-// world is the local world in this process, and the bridge in processes of its own, so that its CPU and memory can be told.
+// environment is the name of the portal's environment in the bridge.
+const environment = "bench"
+
+// world is the local world in this process, and the bridge in processes of its own, so that its cost can be told.
 type world struct {
 	*sandbox.World
 	s        settings
 	dir      string
 	store    *ledger.Store
-	bridges  []*bridge
+	bridges  []*bridge // running
+	ended    []*bridge
 	products int64
-	peakRSS  int64 // KiB, of any one bridge
-}
-
-var errEnded = errors.New("it was not told to")
-
-// bridge is one running program under test.
-type bridge struct {
-	cmd  *exec.Cmd
-	done chan error // one result
-	log  bytes.Buffer
-	cpu  time.Duration // as last seen
+	tasks    sync.WaitGroup
+	began    time.Time
 }
 
 func start(ctx context.Context, s settings) (*world, error) {
-	w := &world{s: s}
+	w := &world{s: s, began: time.Now()}
 	var err error
 	if w.dir, err = os.MkdirTemp("", "nubridge-bench-"); err != nil {
 		return nil, err
 	}
+	var brokers []string
+	if s.brokers != "" {
+		brokers = strings.Split(s.brokers, ",")
+	}
 	w.World, err = sandbox.Start(ctx, sandbox.Config{
-		Sizes:  oms.Sizes{Seed: 1, Styles: s.products / 4, Colors: 4, SizesPerRun: 12, Customers: 40, RecentOrders: 20, OldOrders: 1},
-		Limits: new(w.limits()),
-		Say:    func(text string) { fmt.Fprintln(os.Stderr, text) },
+		Brokers: brokers,
+		Sizes:   oms.Sizes{Seed: 1, Styles: s.products / 4, Colors: 4, SizesPerRun: 12, Customers: 40, RecentOrders: 20, OldOrders: 1},
+		Limits:  new(w.limits()),
+		Say:     func(text string) { w.say("%s", text) },
 	})
 	if err != nil {
 		return w, err
 	}
-	if err := w.Pool.QueryRow(ctx, "select count(*) from oms.style_colors").Scan(&w.products); err != nil {
+	if err := os.CopyFS(filepath.Join(w.dir, "mapping"), mapping.Folder()); err != nil {
 		return w, err
 	}
-	return w, w.configure(s.rate, 4)
+	return w, w.Pool.QueryRow(ctx, "select count(*) from oms.style_colors").Scan(&w.products)
 }
 
-// limits are the portal's: the contract rate and a little for the jitter of two clocks.
-func (w *world) limits() nuorder.Limits {
-	return nuorder.Limits{Rate: w.s.rate * 1.02, Burst: int(w.s.rate / 4), RetryAfter: 1}
+func (w *world) end(ctx context.Context) error {
+	for _, b := range w.bridges {
+		b.kill()
+	}
+	w.tasks.Wait()
+	if w.store != nil {
+		w.store.Close()
+	}
+	var err error
+	if w.World != nil {
+		err = w.Stop(ctx)
+	}
+	return errors.Join(err, os.RemoveAll(w.dir))
 }
+
+func (w *world) say(text string, args ...any) {
+	fmt.Fprintf(os.Stderr, "%7.1fs %s\n", time.Since(w.began).Seconds(), fmt.Sprintf(text, args...))
+}
+
+// limits are the portal's by contract: so many calls a second, and a quarter of a second's worth at once after a pause.
+func (w *world) limits() nuorder.Limits {
+	return nuorder.Limits{Rate: w.s.rate, Burst: max(int(w.s.rate/4), 1), RetryAfter: 1}
+}
+
+func (w *world) environ() []string {
+	return append(os.Environ(), "BENCH_KEY="+w.Portal.ConsumerKey, "BENCH_SECRET="+w.Portal.ConsumerSecret,
+		"BENCH_TOKEN="+w.Portal.Token, "BENCH_TOKEN_SECRET="+w.Portal.TokenSecret)
+}
+
+// setup is what a part wants of the configuration.
+type setup struct {
+	rate        float64
+	concurrency int
+	orders      bool
+	// portals by the name of their environment; the world's own as bench if nil.
+	portals map[string]string
+}
+
+const configFile = "nubridge.yaml"
 
 // configure writes the configuration for the bridges that are started after it.
-func (w *world) configure(rate float64, concurrency int) error {
-	if err := os.CopyFS(filepath.Join(w.dir, "mapping"), mapping.Folder()); err != nil && !errors.Is(err, os.ErrExist) {
-		return err
-	}
+func (w *world) configure(s setup) error {
 	brokers, err := json.Marshal(w.Brokers)
 	if err != nil {
 		return err
 	}
-	text := fmt.Sprintf(`oms: {url: %q}
-kafka: {brokers: %s}
-http: {listen: "off"}
-telemetry: {sample: 0}
-log: {level: warn}
-environments:
-  bench:
+	flows := "products: on, inventory: on"
+	if s.orders {
+		flows += ", customers: on, order_edits: on, order_creation: on"
+	}
+	if s.portals == nil {
+		s.portals = map[string]string{environment: w.NuORDERURL}
+	}
+	text := fmt.Sprintf("oms: {url: %q}\nkafka: {brokers: %s}\nhttp: {listen: \"off\"}\ntelemetry: {sample: 0}\nlog: {level: warn}\nenvironments:\n", w.DatabaseURL, brokers)
+	for _, name := range slices.Sorted(maps.Keys(s.portals)) {
+		text += fmt.Sprintf(`  %s:
     mapping: mapping
     lanes: 16
     nuorder: {url: %q, allow_private: true, consumer_key: "${BENCH_KEY}", consumer_secret: "${BENCH_SECRET}", token: "${BENCH_TOKEN}", token_secret: "${BENCH_TOKEN_SECRET}", rate: %v, concurrency: %d}
     oms_api: {url: %q}
-    flows: {products: on, customers: on, inventory: on, order_edits: on, order_creation: on, orders_in: on}
+    flows: {%s}
     orders: {since: %q}
-`, w.DatabaseURL, brokers, w.NuORDERURL, rate, concurrency, w.OMSURL,
-		time.Now().AddDate(0, -1, 0).Format(time.DateOnly))
-	return os.WriteFile(filepath.Join(w.dir, "nubridge.yaml"), []byte(text), 0o600)
+`, name, s.portals[name], s.rate, s.concurrency, w.OMSURL, flows, time.Now().AddDate(0, -1, 0).Format(time.DateOnly))
+	}
+	return os.WriteFile(filepath.Join(w.dir, configFile), []byte(text), 0o600)
 }
 
-// run starts one more bridge.
-func (w *world) run(ctx context.Context) (*bridge, error) {
-	b := &bridge{done: make(chan error, 1)}
-	b.cmd = exec.CommandContext(ctx, w.s.program, "run", "--config", filepath.Join(w.dir, "nubridge.yaml"))
-	b.cmd.Env = append(os.Environ(), "BENCH_KEY="+w.Portal.ConsumerKey, "BENCH_SECRET="+w.Portal.ConsumerSecret,
-		"BENCH_TOKEN="+w.Portal.Token, "BENCH_TOKEN_SECRET="+w.Portal.TokenSecret)
-	b.cmd.Stderr, b.cmd.Stdout = &b.log, &b.log
-	if err := b.cmd.Start(); err != nil {
-		return nil, err
+// openStore waits for the ledger that the bridge makes.
+func (w *world) openStore(ctx context.Context) error {
+	if w.store != nil {
+		return nil
 	}
-	go func() { b.done <- b.cmd.Wait() }()
-	w.bridges = append(w.bridges, b)
-	return b, nil
+	return w.until(ctx, "the ledger", time.Minute, func() (bool, error) {
+		var err error
+		w.store, err = ledger.Open(ctx, w.DatabaseURL, "nubridge")
+		return err == nil, nil
+	})
 }
 
-// stop ends a bridge in order.
-func (w *world) stop(b *bridge) error {
-	b.look(w)
-	if err := b.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		return fmt.Errorf("%w: %s", err, b.log.String())
+// again stops the bridges and starts as many with another setup, and waits until they have their shares.
+func (w *world) again(ctx context.Context, s setup, instances int) error {
+	if err := w.stopAll(); err != nil {
+		return err
 	}
-	select {
-	case err := <-b.done:
-		if err != nil {
-			return fmt.Errorf("the bridge ended: %w: %s", err, b.log.String())
-		}
-	case <-time.After(40 * time.Second):
-		_ = b.cmd.Process.Kill()
-		return errors.New("the bridge did not end within 40 s")
+	if err := w.configure(s); err != nil {
+		return err
 	}
-	return nil
-}
-
-// look reads what the bridge has used: user and system time, and resident memory.
-func (b *bridge) look(w *world) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", b.cmd.Process.Pid))
-	if err != nil {
-		return
-	}
-	f := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	user, _ := strconv.ParseInt(f[11], 10, 64)
-	system, _ := strconv.ParseInt(f[12], 10, 64)
-	b.cpu = time.Duration(user+system) * 10 * time.Millisecond
-	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", b.cmd.Process.Pid))
-	for line := range strings.Lines(string(status)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			kib, _ := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
-			w.peakRSS = max(w.peakRSS, kib)
+	for range instances {
+		if _, err := w.launch(configFile); err != nil {
+			return err
 		}
 	}
+	if err := w.openStore(ctx); err != nil {
+		return err
+	}
+	environments := max(len(s.portals), 1)
+	return w.until(ctx, "the start", time.Minute, func() (bool, error) {
+		var n int
+		err := w.store.Pool().QueryRow(ctx, "select count(*) from instances where expires_at > now()").Scan(&n)
+		return n == instances*environments, err
+	})
+}
+
+// loaded makes sure that the portal holds everything, loading it as fast as this machine can if the part bulk did not.
+func (w *world) loaded(ctx context.Context) error {
+	if w.store != nil {
+		return nil
+	}
+	w.say("  loading the portal, unmeasured")
+	if err := w.NuORDER.SetLimits(nuorder.Limits{}); err != nil {
+		return err
+	}
+	if err := w.again(ctx, setup{rate: 10_000, concurrency: 16}, 1); err != nil {
+		return err
+	}
+	if err := w.until(ctx, "the load", 10*time.Minute, func() (bool, error) { return w.inStep(ctx, 1) }); err != nil {
+		return err
+	}
+	return w.rests(ctx, time.Minute)
+}
+
+// inStep tells whether every product and every stock list was delivered to so many environments.
+func (w *world) inStep(ctx context.Context, environments int64) (bool, error) {
+	var n int64
+	err := w.store.Pool().QueryRow(ctx, "select count(*) from objects where kind in ('product', 'stock') and known and doubt = '{}'").Scan(&n)
+	return n >= 2*w.products*environments, err
 }
 
 // until looks every few milliseconds until ok, and fails when a bridge ends or time is over.
 func (w *world) until(ctx context.Context, what string, limit time.Duration, ok func() (bool, error)) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	over := time.After(limit)
+	over := time.NewTimer(limit)
+	defer over.Stop()
 	for {
 		done, err := ok()
 		if done || err != nil {
@@ -162,23 +205,22 @@ func (w *world) until(ctx context.Context, what string, limit time.Duration, ok 
 		}
 		select {
 		case <-tick.C:
-		case <-over:
+		case <-over.C:
 			return fmt.Errorf("%s: not within %v", what, limit)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 		for _, b := range w.bridges {
-			b.look(w)
 			select {
-			case err := <-b.done:
-				return fmt.Errorf("%s: a bridge ended: %w: %s", what, errors.Join(err, errEnded), b.log.String())
+			case <-b.done:
+				return fmt.Errorf("%s: a bridge ended: %w", what, errors.Join(b.err, errEnded))
 			default:
 			}
 		}
 	}
 }
 
-// rests waits until nothing was called for a while and no request is open.
+// rests waits until nothing was called for two seconds and no request is open.
 func (w *world) rests(ctx context.Context, limit time.Duration) error {
 	last, since := uint64(0), time.Now()
 	return w.until(ctx, "rest", limit, func() (bool, error) {
@@ -194,9 +236,10 @@ func (w *world) rests(ctx context.Context, limit time.Duration) error {
 	})
 }
 
-// doubtAll makes a backlog of every stock list.
+// doubtAll makes a backlog of every stock list that is in step.
 func (w *world) doubtAll(ctx context.Context) error {
-	rows, err := w.store.Pool().Query(ctx, "select key from objects where kind = 'stock' and known and not exists (select from requests r where r.key = objects.key)")
+	rows, err := w.store.Pool().Query(ctx, `select key from objects where environment = $1 and kind = 'stock' and known
+        and not exists (select from requests r where (r.environment, r.flow, r.key) = (objects.environment, 'inventory', objects.key))`, environment)
 	if err != nil {
 		return err
 	}
@@ -204,8 +247,8 @@ func (w *world) doubtAll(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for part := range slices.Chunk(keys, 500) {
-		if err := w.store.Doubt(ctx, "bench", mapper.Inventory, part, "bench"); err != nil {
+	for chunk := range slices.Chunk(keys, 500) {
+		if err := w.store.Doubt(ctx, environment, mapper.Inventory, chunk, "bench"); err != nil {
 			return err
 		}
 	}
