@@ -253,6 +253,7 @@ type turn struct {
 	attempts int
 
 	object   ledger.Object
+	parents  map[mapper.Ref]ledger.Object
 	deadline time.Time
 	owned    time.Time
 	body     mapper.Body

@@ -274,18 +274,35 @@ func (l *Loop) canary(key mapper.Key) bool {
 
 // parents makes keys wait whose parents are not known to be at NuORDER.
 func (l *Loop) parents(ctx context.Context, turns []*turn) []*turn {
-	var refs []mapper.Ref
+	var refs, firsts []mapper.Ref
 	for _, t := range turns {
-		refs = append(refs, t.body.Parents...)
-	}
-	if len(refs) == 0 {
-		return turns
+		if t.object.Known {
+			refs = append(refs, t.body.Parents...)
+		} else {
+			firsts = append(firsts, t.body.Parents...)
+		}
 	}
 	known, err := l.Ledger.Known(ctx, l.config.Environment, refs)
+	var first map[mapper.Ref]ledger.Object
+	if err == nil {
+		first, err = l.Ledger.Parents(ctx, l.config.Environment, firsts)
+	}
 	if err != nil {
 		l.failed(ctx, "parents cannot be looked up", err)
 		l.release(turns, ledger.RestoreDoubt, l.Now().Add(l.config.BackoffBase))
 		return nil
+	}
+	for _, t := range turns {
+		if t.object.Known || len(t.body.Parents) == 0 {
+			continue
+		}
+		t.parents = make(map[mapper.Ref]ledger.Object, len(t.body.Parents))
+		for _, ref := range t.body.Parents {
+			if o, ok := first[ref]; ok {
+				t.parents[ref] = o
+				known[ref] = true
+			}
+		}
 	}
 	return slices.DeleteFunc(turns, func(t *turn) bool {
 		var missing []mapper.Ref

@@ -58,7 +58,7 @@ func (l *Loop) deliver(ctx context.Context, t *turn) {
 	defer span.End()
 	l.at(PointOwned)
 	delivery, err := l.Remote.Deliver(ctx, Work{
-		Environment: l.config.Environment, Body: t.body, Object: t.object, Deadline: t.deadline, Rank: t.rank,
+		Environment: l.config.Environment, Body: t.body, Object: t.object, Parents: t.parents, Deadline: t.deadline, Rank: t.rank,
 	})
 	l.at(PointAnswered)
 	if err != nil {

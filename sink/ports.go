@@ -52,6 +52,9 @@ type Work struct {
 	Body        mapper.Body
 	Object      ledger.Object
 	Deadline    time.Time
+	// Parents are those of the body as the ledger knows them, where the object itself is not known yet. A Remote may ask the
+	// ledger for others.
+	Parents map[mapper.Ref]ledger.Object
 	// Rank is the order of service, lower first; see ledger.RankOrders and those after it.
 	Rank int
 }

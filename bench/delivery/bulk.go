@@ -34,6 +34,9 @@ func (w *world) bulk(ctx context.Context, f *figures) error {
 	if err := w.openStore(ctx); err != nil {
 		return err
 	}
+	if err := w.noPass(ctx); err != nil {
+		return err
+	}
 	var first time.Time
 	told := begin
 	err = w.until(ctx, "the load", 2*ideal+time.Minute, func() (bool, error) {

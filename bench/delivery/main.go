@@ -82,6 +82,7 @@ func (w *world) parts() []part {
 		{"busy300", "the same after 300 ms", true, w.busy(300 * time.Millisecond)},
 		{"three", "three instances before a portal that refuses the sixth call at once, told so and not told so: refusals", true, w.three},
 		{"naive", "one call per row change, in order: calls, and how busy the portal is kept", true, w.naive},
+		{"idle", "a bridge with all flows and nothing to do: processor time and memory", false, w.idle},
 		{"scale", "1 to 5 environments by 1 to 3 instances: calls a second, cost, memory, take-over", false, w.scale},
 		{"ledger", "own and settle on a ledger of -rows objects: time, table and index size", false, w.ledger},
 	}

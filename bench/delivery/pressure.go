@@ -116,3 +116,26 @@ func (w *world) three(ctx context.Context, f *figures) error {
 	}
 	return nil
 }
+
+// idle measures what a bridge costs that has nothing to do.
+func (w *world) idle(ctx context.Context, _ *figures) error {
+	if err := w.loaded(ctx); err != nil {
+		return err
+	}
+	if err := w.again(ctx, setup{rate: w.s.rate, concurrency: 8, orders: true}, 1); err != nil {
+		return err
+	}
+	if err := w.rests(ctx, time.Minute); err != nil {
+		return err
+	}
+	b := w.bridges[0]
+	before := b.look()
+	if err := w.until(ctx, "the time", time.Duration(2*w.s.seconds)*time.Second, func() (bool, error) {
+		return time.Since(before.at) > time.Duration(w.s.seconds)*time.Second, nil
+	}); err != nil {
+		return err
+	}
+	now := b.look()
+	w.say("  %.1f ms CPU a second, %d MiB", (now.cpu-before.cpu).Seconds()*1000/now.at.Sub(before.at).Seconds(), now.rss>>10)
+	return nil
+}

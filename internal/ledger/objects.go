@@ -48,6 +48,10 @@ func (s *Store) ByKey(ctx context.Context, environment string, kind mapper.Kind,
 
 // Known tells which of the documents are at NuORDER, by flow and key.
 func (s *Store) Known(ctx context.Context, environment string, refs []mapper.Ref) (map[mapper.Ref]bool, error) {
+	known := make(map[mapper.Ref]bool, len(refs))
+	if len(refs) == 0 {
+		return known, nil
+	}
 	kinds, keys := make([]string, len(refs)), make([]string, len(refs))
 	for i, r := range refs {
 		kinds[i], keys[i] = string(r.Flow.Kind()), string(r.Key)
@@ -57,13 +61,33 @@ func (s *Store) Known(ctx context.Context, environment string, refs []mapper.Ref
 	if err != nil {
 		return nil, fmt.Errorf("look up %d parents: %w", len(refs), err)
 	}
-	known := make(map[mapper.Ref]bool, len(refs))
 	var ord int64
 	_, err = pgx.ForEachRow(rows, []any{&ord}, func() error { known[refs[ord-1]] = true; return nil })
 	if err != nil {
 		return nil, fmt.Errorf("look up %d parents: %w", len(refs), err)
 	}
 	return known, nil
+}
+
+// Parents reads those of the documents that are at NuORDER, as objects, by flow and key.
+func (s *Store) Parents(ctx context.Context, environment string, refs []mapper.Ref) (map[mapper.Ref]Object, error) {
+	found := make(map[mapper.Ref]Object, len(refs))
+	keys := map[mapper.Flow][]mapper.Key{}
+	for _, r := range refs {
+		keys[r.Flow] = append(keys[r.Flow], r.Key)
+	}
+	for flow, list := range keys {
+		objects, err := s.ByKey(ctx, environment, flow.Kind(), list)
+		if err != nil {
+			return nil, err
+		}
+		for key, o := range objects {
+			if o.Known {
+				found[mapper.Ref{Flow: flow, Key: key}] = o
+			}
+		}
+	}
+	return found, nil
 }
 
 func (s *Store) find(ctx context.Context, environment, sql string, args ...any) (map[string]Object, error) {

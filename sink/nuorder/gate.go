@@ -157,12 +157,24 @@ func (g *gate) tryGrant(w *waiter, class Class) (time.Duration, error) {
 	}
 	g.setRate(now, limit)
 	if !g.limiter.AllowN(now, 1) {
-		missing := 1 - g.limiter.TokensAt(now)
+		missing := g.company(w, min(g.conc.limit, most)) - g.limiter.TokensAt(now)
 		return max(time.Duration(missing/float64(g.limiter.Limit())*float64(time.Second)), 50*time.Microsecond), nil
 	}
 	g.inFlight++
 	g.granted++
 	return 0, nil
+}
+
+// companyMost is how many calls go together at most where only the rate holds them back.
+const companyMost = 4
+
+// company is how many turns the head of the queue waits for. Where only the rate holds calls back a few go together: waking for each
+// of them costs more than the call. Orders and what they need go at once.
+func (g *gate) company(w *waiter, places int) float64 {
+	if w.rank <= RankParents {
+		return 1
+	}
+	return float64(max(1, min(companyMost, g.limiter.Burst(), places-g.inFlight, len(g.queue))))
 }
 
 func (g *gate) setRate(now time.Time, limit float64) {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"nubridge/internal/fault"
 )
@@ -19,6 +20,8 @@ func (t *Text) UnmarshalJSON(raw []byte) error {
 	switch {
 	case bytes.Equal(raw, []byte("null")):
 		*t = ""
+	case len(raw) > 1 && raw[0] == '"' && raw[len(raw)-1] == '"' && bytes.IndexByte(raw, '\\') < 0 && utf8.Valid(raw):
+		*t = Text(raw[1 : len(raw)-1]) // most are plain
 	case len(raw) > 0 && raw[0] == '"':
 		var s string
 		if err := json.Unmarshal(raw, &s); err != nil {
@@ -52,7 +55,12 @@ func (c *Client) fetch(ctx context.Context, r *request, out any) error {
 	if err != nil {
 		return err
 	}
-	if err := decode(a.body, out); err != nil {
+	// The answer is known to be JSON by now: a type that reads itself does so at once.
+	read := func(body []byte) error { return decode(body, out) }
+	if u, ok := out.(json.Unmarshaler); ok {
+		read = func(body []byte) error { return u.UnmarshalJSON(bytes.TrimSpace(body)) }
+	}
+	if err := read(a.body); err != nil {
 		e := fault.New(fault.Retry, CodeUnreadable, "%s: the answer has another shape than expected: %w", r.name(), shape(err))
 		e.Ambiguous = r.write()
 		return e

@@ -168,6 +168,9 @@ func (t *turn) learn(p *Product) {
 
 // productOf finds the product of a stock document: its _id, its stored brand_id and its sizes.
 func productOf(ctx context.Context, o Objects, w *sink.Work) (ledger.Object, bool, error) {
+	if p, ok := w.Parents[mapper.Ref{Flow: mapper.Products, Key: w.Body.Key}]; ok && p.RemoteID != "" {
+		return p, true, nil
+	}
 	found, err := o.ByKey(ctx, w.Environment, mapper.Product, []mapper.Key{w.Body.Key})
 	if err != nil {
 		return ledger.Object{}, false, err
