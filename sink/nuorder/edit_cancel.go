@@ -88,7 +88,9 @@ func (r *OrderEdits) cutToShipped(ctx context.Context, t *turn, shipped *itemSum
 	left.alias, left.sums = shipped.alias, shipped.sums
 	for n := range lines {
 		l := &lines[n]
-		if err := dateOnly(l.whole, "ship_start", "ship_end"); err != nil {
+		err := l.asSent([]string{"product", "warehouse", "id", "discount", "ship_start", "ship_end", "notes", "prebook"},
+			[]string{"size", "upc", "price", "original_price"})
+		if err != nil {
 			return done("", err)
 		}
 		for s := range l.sizes {

@@ -185,18 +185,8 @@ func (r *OrderEdits) withRemovals(ctx context.Context, t *turn, wanted []docLine
 		if code := codes[string(old[n].view.Warehouse)]; code != "" {
 			old[n].view.Warehouse = Text(code)
 		}
-		kept := map[string]json.RawMessage{}
-		for _, field := range []string{"product", "warehouse", "id", "ship_start", "ship_end"} {
-			if v := old[n].whole[field]; v != nil {
-				kept[field] = v
-			}
-		}
-		old[n].whole = kept
-		for i := range old[n].sizes {
-			s := &old[n].sizes[i]
-			s.whole = map[string]json.RawMessage{"size": s.whole["size"], "price": s.whole["price"]}
-		}
-		if err := dateOnly(old[n].whole, "ship_start", "ship_end"); err != nil {
+		err := old[n].asSent([]string{"product", "warehouse", "id", "ship_start", "ship_end"}, []string{"size", "price"})
+		if err != nil {
 			return nil, err
 		}
 	}

@@ -114,6 +114,38 @@ func (s *docSize) setQuantity(q decimal.Decimal) {
 	s.whole["quantity"] = json.RawMessage(q.String())
 }
 
+// asSent keeps of a line that NuORDER showed the named fields, and of its product and sizes what a client may send: an answer holds
+// more, such as colour codes and sums, that a portal need not take back.
+func (l *docLine) asSent(fields, sizeFields []string) error {
+	l.whole = only(l.whole, fields)
+	if raw := l.whole["product"]; len(raw) > 0 {
+		var product map[string]json.RawMessage
+		if decode(raw, &product) != nil {
+			return fault.New(fault.Reject, CodeBadRequest, "the product of a line is not readable")
+		}
+		raw, err := encodeJSON(only(product, []string{"_id", "brand_id", "style_number", "season", "color"}))
+		if err != nil {
+			return err
+		}
+		l.whole["product"] = raw
+	}
+	for i := range l.sizes {
+		l.sizes[i].whole = only(l.sizes[i].whole, sizeFields)
+	}
+	return dateOnly(l.whole, "ship_start", "ship_end")
+}
+
+// only gives a copy with the named fields.
+func only(m map[string]json.RawMessage, fields []string) map[string]json.RawMessage {
+	kept := make(map[string]json.RawMessage, len(fields))
+	for _, f := range fields {
+		if v := m[f]; v != nil {
+			kept[f] = v
+		}
+	}
+	return kept
+}
+
 // names are all names by which a line's product is known; two lines are of one product when they share one.
 func (l *docLine) names() []string {
 	p := l.view.Product

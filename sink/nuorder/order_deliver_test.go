@@ -35,6 +35,7 @@ type orderWorld struct {
 func newOrderWorld(t *testing.T, merge bool, change func(*nuorder.OrdersConfig)) *orderWorld {
 	t.Helper()
 	w := &orderWorld{world: newWorld(t, func(s *portal.Switches) {
+		s.UnknownFields = "refuse" // an answer that is sent back holds what no client sends
 		if merge {
 			s.Arrays, s.Case, s.SameStatus, s.BelowShipped, s.ZeroQuantity = "merge", "fold", 200, "refuse", "accept"
 		}

@@ -35,6 +35,9 @@ func (c *call) buildLine(v any, have []any, user, merge bool) (doc, string) {
 	if !isDoc {
 		return nil, "must be objects"
 	}
+	if msg := c.unknownInLine(in); msg != "" && !user {
+		return nil, msg
+	}
 	p := c.findProduct(in)
 	if p == nil {
 		return nil, "product not found: " + lineName(in)
@@ -81,6 +84,27 @@ func (c *call) buildLine(v any, have []any, user, merge bool) (doc, string) {
 	}
 	keepLineID(c, line, have)
 	return line, ""
+}
+
+// unknownInLine names a field that an answer may show and a client does not send, if such are refused.
+func (c *call) unknownInLine(line doc) string {
+	if c.sw.UnknownFields != "refuse" {
+		return ""
+	}
+	other := func(d doc, at, known string) string {
+		for k := range d {
+			if !slices.Contains(strings.Fields(known), k) {
+				return at + k + " is not a field of this order"
+			}
+		}
+		return ""
+	}
+	const product = "_id brand_id external_id style_number season color"
+	msg := first(other(line, "", product+" product id discount ship_start ship_end notes warehouse prebook sizes"), other(sub(line, "product"), "product.", product))
+	for _, s := range docs(line, "sizes") {
+		msg = first(msg, other(s, "sizes.", "size upc quantity price original_price"))
+	}
+	return msg
 }
 
 func (c *call) buildSizes(p *product, line doc, user, merge bool) string {

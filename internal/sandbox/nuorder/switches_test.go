@@ -32,6 +32,7 @@ func TestEverySwitchTurnsItsAnswer(t *testing.T) {
 		"slash dates":     {"PUT", "/api/product/new/force", product(func(b m) { b["available_from"] = "2026/01/02" }), 200, 400, func(s *nuorder.Switches) { s.DatesIn = []string{"dash"} }},
 		"text numbers":    {"PUT", "/api/product/new/force", product(func(b m) { b["pricing"] = m{"USD": m{"wholesale": "3.5"}} }), 400, 200, func(s *nuorder.Switches) { s.NumbersAsText = true }},
 		"unknown fields":  {"PUT", "/api/product/new/force", product(func(b m) { b["ship_date"] = "x" }), 200, 400, func(s *nuorder.Switches) { s.UnknownFields = "refuse" }},
+		"line as shown":   {"PUT", "/api/order/new", order(func(b m) { line(b)["product"].(m)["color_code"] = "RED" }), 201, 400, func(s *nuorder.Switches) { s.UnknownFields = "refuse" }},
 		"update verb":     {"PUT", "/api/product/external_id/A1-RED", m{"name": "n"}, 500, 200, func(s *nuorder.Switches) { s.UpdateVerbs = []string{"POST", "PUT"} }},
 		"product replace": {"POST", "/api/product/external_id/A1-RED", m{"name": "n"}, 200, 400, func(s *nuorder.Switches) { s.ProductUpdate = "replace" }},
 		"company replace": {"POST", "/api/company/code/C1", m{"name": "n"}, 200, 400, func(s *nuorder.Switches) { s.CompanyUpdate = "replace" }},
