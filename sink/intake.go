@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"nubridge/cdc"
@@ -221,6 +222,9 @@ func (l *Loop) hop(ctx context.Context, held []heldBack) []heldBack {
 	answers := map[mapper.HopID][][]mapper.Key{}
 	for id, values := range args {
 		keys, err := l.Reader.Hop(ctx, id, values)
+		if fault.KindOf(err) == fault.Reject {
+			return l.isolateHops(ctx, held, err)
+		}
 		if err != nil {
 			l.failed(ctx, "routes cannot be looked up", err)
 			return held
@@ -242,6 +246,20 @@ func (l *Loop) hop(ctx context.Context, held []heldBack) []heldBack {
 	}
 	wake(l.board.work)
 	return wait
+}
+
+// isolateHops finds the records whose look-up the queries cannot take, by halves, and parks them. // I7
+func (l *Loop) isolateHops(ctx context.Context, held []heldBack, err error) []heldBack {
+	if len(held) > 1 {
+		half := len(held) / 2
+		return append(l.hop(ctx, slices.Clone(held[:half])), l.hop(ctx, slices.Clone(held[half:]))...)
+	}
+	l.board.mu.Lock()
+	defer l.board.mu.Unlock()
+	if h := held[0]; !h.record.track.lost {
+		l.unreadable(h.record, h.change, fault.CodeOf(err), err)
+	}
+	return nil
 }
 
 // failed deals with a failure of the database behind the documents, which concerns no key in particular.

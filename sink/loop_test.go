@@ -542,3 +542,14 @@ func TestWhatAKilledInstanceClaimedIsTakenOverSoon(t *testing.T) {
 		return err == nil && n == 0
 	})
 }
+
+func TestALookUpThatNoQueryTakesHoldsUpNobodyElse(t *testing.T) { // I7
+	t.Parallel()
+	w := newWorld(t)
+	w.write(nil, 1, "hopk1", "hopuntyped", "hopk2", "k3")
+	w.start(mapper.Products, nil)
+	w.rests(mapper.Products)
+	if c := w.counts(mapper.Products); c.Parked != 1 || c.Read != 4 {
+		t.Errorf("got %+v, want the bad one parked", c)
+	}
+}

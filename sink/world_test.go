@@ -187,6 +187,9 @@ func (w *world) Hop(_ context.Context, _ mapper.HopID, values [][]string) ([][]m
 	w.hops++
 	out := make([][]mapper.Key, len(values))
 	for i, v := range values {
+		if strings.HasPrefix(v[0], "hopuntyped") {
+			return nil, fault.New(fault.Reject, "document_query_failed", "a query cannot take a value")
+		}
 		if w.hidden[w.xid] {
 			continue // the row that the hop joins is not there yet
 		}

@@ -105,8 +105,11 @@ func (s *Source) verify(ctx context.Context, adm *admin, conn *pgconn.PgConn, b 
 	if b.fresh {
 		// Topics may hold what another ledger or another server published: its LSNs say nothing about ours. // I8
 		st.Epoch, st.Through = s.deps.Published.Epoch+1, b.slot.confirmed
-	} else if err := s.compare(ctx, conn, &b, accepted); err != nil {
-		return b, err
+	} else {
+		if err := s.compare(ctx, conn, &b, accepted); err != nil {
+			return b, err
+		}
+		s.tellChanged(&b)
 	}
 	if accepted {
 		st.Epoch = max(st.Epoch, s.deps.Published.Epoch) + 1
@@ -149,6 +152,12 @@ func (s *Source) compare(ctx context.Context, conn *pgconn.PgConn, b *begin, acc
 		}
 		st.Epoch++
 	}
+	return nil
+}
+
+// tellChanged warns of tables that are gone or have another replica identity.
+func (s *Source) tellChanged(b *begin) {
+	st := &b.state
 	for _, k := range st.Tables {
 		if !s.cfg.matches(k.Schema, k.Table) {
 			continue
@@ -168,7 +177,6 @@ func (s *Source) compare(ctx context.Context, conn *pgconn.PgConn, b *begin, acc
 			}
 		}
 	}
-	return nil
 }
 
 // crossTimeline decides whether the feed may go on over a failover: only with a slot that was synced, and only when the
