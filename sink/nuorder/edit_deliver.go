@@ -1,10 +1,12 @@
 package nuorder
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"github.com/shopspring/decimal"
 
@@ -124,7 +126,8 @@ func (r *OrderEdits) edit(ctx context.Context, t *turn, body []byte) result {
 			Hint: "cancel it in the OMS and enter a new order",
 		})
 	}
-	if t.inStep() && t.object.Identity[identityCut] == "" && t.object.RemoteKey == omsNumber(t.work.Body) {
+	if t.object.Identity[identityCut] == "" && t.object.RemoteKey == omsNumber(t.work.Body) && t.editInStep(doc) {
+		t.sent(body)
 		return done(t.kept(), nil)
 	}
 	shipped := newItemSums()
@@ -226,10 +229,7 @@ func dateOnly(whole map[string]json.RawMessage, fields ...string) error {
 func (r *OrderEdits) send(ctx context.Context, t *turn, doc orderDoc, lines []docLine) (Order, error) {
 	out := orderDoc{}
 	for field, value := range doc {
-		switch field {
-		case "status", "shipments", "external_id", "order_number", "line_items":
-			// The status goes by calls of its own, shipments and numbers by their own parts.
-		default:
+		if editable(field) && field != "line_items" {
 			out[field] = value
 		}
 	}
@@ -245,6 +245,30 @@ func (r *OrderEdits) send(ctx context.Context, t *turn, doc orderDoc, lines []do
 		return Order{}, err
 	}
 	return r.update(ctx, t, body)
+}
+
+// editable tells whether an edit owns a field: the status goes by calls of its own, shipments and numbers by their own parts.
+func editable(field string) bool {
+	return !slices.Contains([]string{"status", "shipments", "external_id", "order_number"}, field)
+}
+
+// editInStep tells that NuORDER is known to hold all that an edit would send, perhaps from the order's creation.
+func (t *turn) editInStep(doc orderDoc) bool {
+	if t.inStep() {
+		return true
+	}
+	last, err := readOrderDoc(t.last())
+	if t.object.InDoubt || err != nil {
+		return false
+	}
+	for _, d := range []orderDoc{last, doc} {
+		for field := range d {
+			if editable(field) && !bytes.Equal(last[field], doc[field]) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // update sends a body by the order's number. If NuORDER does not know the number, the order is looked up by _id and given its number

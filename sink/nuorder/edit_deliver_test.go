@@ -291,6 +291,12 @@ func TestAnOrderInStepMakesNoCall(t *testing.T) {
 	}
 	none("a cancel again", "1", edited, cancelled(id))
 
+	// What the creation has sent is no edit.
+	born := map[string]string{"date": "2026-11-01"}
+	third := orderBody("3", line(1, 1))
+	w.mustTurn(mapper.OrderCreation, "3", third, born, ledger.Delivered)
+	none("the order as it was created", "3", strings.Replace(third, `{"order_number"`, `{"status":"processed","order_number"`, 1), born)
+
 	cut, _ := w.imported("2")
 	second := orderBody("2", line(2, 3))
 	w.mustTurn(mapper.OrderEdits, "2", second, ref(cut), ledger.Delivered)
