@@ -49,6 +49,10 @@ test-pg: ## the capture's tests on PostgreSQL 14 to 18 as the lab fetches them: 
 test-conformance: ## the feed beside Debezium's, event by event: ARGS="-v -postgres 16"
 	go run ./bench/conformance $(ARGS)
 
+test-kafka: ## the traps of Kafka on three real brokers of the lab, which it starts and stops: KAFKA_PORT=9092
+	set -e; trap 'bench/lab/kafka.sh stop' EXIT; p=$(or $(KAFKA_PORT),9092); bench/lab/kafka.sh start3 $$p; \
+		NUBRIDGE_KAFKA=127.0.0.1:$$p,127.0.0.1:$$((p+1)),127.0.0.1:$$((p+2)) go test -tags lab -count=1 -timeout 20m ./cdc/kafkalog
+
 lab-start: ## a real broker on port 9092 and PostgreSQL on 5400 plus its major: MAJOR=17
 	bench/lab/kafka.sh start
 	bench/lab/postgres.sh start $(or $(MAJOR),17)
@@ -61,7 +65,7 @@ lab-stop: ## end whatever the lab runs
 lab-status: ## what the lab runs
 	@bench/lab/kafka.sh status; bench/lab/postgres.sh status; bench/lab/debezium.sh status
 
-.PHONY: bench-capture test-conformance test-pg lab-start lab-stop lab-status bench-mapping orders-torture orders-torture-unbounded help build test check lint fmt demo
+.PHONY: bench-capture test-conformance test-pg test-kafka lab-start lab-stop lab-status bench-mapping orders-torture orders-torture-unbounded help build test check lint fmt demo
 
 bench-delivery: build ## load, freshness, pressure and calls of the delivery: ARGS="-products 2000"
 	go run ./bench/delivery -program ./nubridge $(ARGS)

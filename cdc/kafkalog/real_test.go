@@ -1,3 +1,5 @@
+//go:build lab
+
 package kafkalog_test
 
 import (
@@ -7,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -21,12 +24,12 @@ import (
 	"nubridge/internal/fault"
 )
 
-// real gives the address of a real broker, or skips.
+// real gives the addresses of the lab's three brokers (make test-kafka).
 func real(t *testing.T) []string {
 	t.Helper()
 	brokers := os.Getenv("NUBRIDGE_KAFKA")
 	if brokers == "" {
-		t.Skip("set NUBRIDGE_KAFKA=host:port to run this test against a real broker")
+		t.Fatal("expected NUBRIDGE_KAFKA=host:port,...; hint: make test-kafka starts the lab's brokers and sets it")
 	}
 	return strings.Split(brokers, ",")
 }
@@ -170,24 +173,59 @@ func TestRealGroupRebalancesCommitsAndHaltsOnExpiredOffsets(t *testing.T) {
 	}
 }
 
-// TestRealBrokersMayDie publishes for NUBRIDGE_KAFKA_SECONDS while somebody kills and starts brokers.
+// node kills or starts one of the lab's brokers, 1 to 3.
+func node(t *testing.T, verb string, n int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	if out, err := exec.CommandContext(ctx, "../../bench/lab/kafka.sh", verb, strconv.Itoa(n)).CombinedOutput(); err != nil {
+		t.Fatalf("%s %d: %v\n%s", verb, n, err, out)
+	}
+}
+
+// inSync waits until every partition has all its replicas again, so that the next broker may go.
+func inSync(t *testing.T, brokers []string, topic string) {
+	t.Helper()
+	admin := adminOf(t, brokers)
+	within(t, 2*time.Minute, "all replicas are in sync", func() bool {
+		topics, err := admin.ListTopics(t.Context(), topic)
+		if err != nil || topics[topic].Err != nil {
+			return false
+		}
+		for _, p := range topics[topic].Partitions {
+			if len(p.ISR) < 3 {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// TestRealBrokersMayDie publishes, reads and commits while each broker in turn is killed and started again: every leader and every
+// coordinator changes.
 func TestRealBrokersMayDie(t *testing.T) {
 	brokers := real(t)
-	seconds, _ := strconv.Atoi(os.Getenv("NUBRIDGE_KAFKA_SECONDS"))
-	if seconds == 0 {
-		t.Skip("set NUBRIDGE_KAFKA_SECONDS and kill brokers meanwhile")
-	}
 	client := newClient(t, brokers...)
-	topic := realTopic(t, client, 6, nil)
+	topic := realTopic(t, client, 6, map[string]string{"min.insync.replicas": "2"})
 	p := open(t, client, kafkalog.PublisherConfig{BufferBytes: 256 << 10, Fence: unique("fence")}, topic)
 	seen := make(chan map[cdc.Position]int)
 	total := make(chan int, 1)
 	go func() { seen <- follow(t, client, topic, total) }()
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		for n := 1; n <= 3; n++ {
+			inSync(t, brokers, topic)
+			node(t, "kill-node", n)
+			down := time.NewTimer(5 * time.Second) // longer than a session: whatever it led or coordinated moves
+			<-down.C
+			node(t, "start-node", n)
+		}
+	}()
 	var sent []cdc.Event
 	acks := make(chan error, 1<<20)
-	until := time.Now().Add(time.Duration(seconds) * time.Second)
 	longest := time.Duration(0)
-	for time.Now().Before(until) {
+	for running := true; running; {
 		next := events(topic, len(sent), 100, 500)
 		sent = append(sent, next...)
 		began := time.Now()
@@ -197,8 +235,12 @@ func TestRealBrokersMayDie(t *testing.T) {
 		}
 		cancel()
 		longest = max(longest, time.Since(began))
-		pace := time.NewTimer(5 * time.Millisecond)
-		<-pace.C
+		pace := time.NewTimer(10 * time.Millisecond)
+		select {
+		case <-pace.C:
+		case <-over:
+			running = false
+		}
 	}
 	for range len(sent) / 100 {
 		if err := <-acks; err != nil {
@@ -212,6 +254,29 @@ func TestRealBrokersMayDie(t *testing.T) {
 		t.Fatalf("the group that read meanwhile saw %d of %d", len(got), len(sent))
 	}
 	checkRecords(t, sent, contents(t, client, len(sent), topic))
+}
+
+func TestRealMembersComeAndGoUnderLoad(t *testing.T) {
+	client := newClient(t, real(t)...)
+	membersComeAndGo(t, client, realTopic(t, client, 6, nil), unique("group"), 6000, 2*time.Minute)
+}
+
+func TestRealNewPartitionsAreTakenUpFromTheirStart(t *testing.T) {
+	brokers := real(t)
+	client := newClient(t, brokers...)
+	partitionsAdded(t, client, brokers, realTopic(t, client, 2, nil), unique("group"), time.Minute)
+}
+
+func TestRealATopicMadeAnewHaltsTheGroup(t *testing.T) {
+	brokers := real(t)
+	client := newClient(t, brokers...)
+	topicMadeAnew(t, client, brokers, realTopic(t, client, 2, nil), unique("group"), time.Minute)
+}
+
+func TestRealOffsetsSetByHandAreTakenAsTheyAre(t *testing.T) {
+	brokers := real(t)
+	client := newClient(t, brokers...)
+	offsetsSetByHand(t, client, brokers, realTopic(t, client, 2, nil), unique("group"))
 }
 
 // follow reads and commits while brokers die, until as many positions are seen as total says, or two minutes after it said so.

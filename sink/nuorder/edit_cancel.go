@@ -107,7 +107,12 @@ func (r *OrderEdits) cutToShipped(ctx context.Context, t *turn, shipped *itemSum
 	if err != nil {
 		return done("", err)
 	}
-	body, err := encodeJSON(orderDoc{"line_items": raw})
+	out, err := t.ownFields()
+	if err != nil {
+		return done("", err)
+	}
+	out["line_items"] = raw
+	body, err := encodeJSON(out)
 	if err != nil {
 		return done("", err)
 	}

@@ -227,11 +227,9 @@ func dateOnly(whole map[string]json.RawMessage, fields ...string) error {
 
 // send updates the order by its number with the fields that an edit owns.
 func (r *OrderEdits) send(ctx context.Context, t *turn, doc orderDoc, lines []docLine) (Order, error) {
-	out := orderDoc{}
-	for field, value := range doc {
-		if editable(field) && field != "line_items" {
-			out[field] = value
-		}
+	out, err := t.ownFields()
+	if err != nil {
+		return Order{}, err
 	}
 	if len(doc["line_items"]) > 0 {
 		raw, err := encodeLines(lines)
@@ -250,6 +248,21 @@ func (r *OrderEdits) send(ctx context.Context, t *turn, doc orderDoc, lines []do
 // editable tells whether an edit owns a field: the status goes by calls of its own, shipments and numbers by their own parts.
 func editable(field string) bool {
 	return !slices.Contains([]string{"status", "shipments", "external_id", "order_number"}, field)
+}
+
+// ownFields are the fields of the body that an edit sends, the lines apart.
+func (t *turn) ownFields() (orderDoc, error) {
+	out := orderDoc{}
+	if len(t.work.Body.JSON) == 0 {
+		return out, nil // the OMS no longer has the order
+	}
+	doc, err := readOrderDoc(t.work.Body.JSON)
+	for field, value := range doc {
+		if editable(field) && field != "line_items" {
+			out[field] = value
+		}
+	}
+	return out, err
 }
 
 // editInStep tells that NuORDER is known to hold all that an edit would send, perhaps from the order's creation.

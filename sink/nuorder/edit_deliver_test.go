@@ -301,9 +301,11 @@ func TestAnOrderInStepMakesNoCall(t *testing.T) {
 	second := orderBody("2", line(2, 3))
 	w.mustTurn(mapper.OrderEdits, "2", second, ref(cut), ledger.Delivered)
 	w.mustTurn(mapper.Shipments, "2", shipments(shipment("T1", 1, 2)), ref(cut), ledger.Delivered)
+	// The OMS wrote a note and cancelled, all at once.
+	second = strings.Replace(second, `{"order_number"`, `{"notes":"too late","order_number"`, 1)
 	w.mustTurn(mapper.OrderEdits, "2", second, cancelled(cut), ledger.Delivered)
-	if got := w.units(cut); got != "S1 M2" {
-		t.Error("cut to what has shipped:", got)
+	if got := w.units(cut); got != "S1 M2" || w.at(cut)["notes"] != "too late" {
+		t.Error("cut to what has shipped:", got, w.at(cut)["notes"])
 	}
 	none("a cut again", "2", second, cancelled(cut))
 	w.mustTurn(mapper.OrderEdits, "2", second, ref(cut), ledger.Delivered)
