@@ -51,9 +51,11 @@ type Renumberer interface {
 	Renumber(ctx context.Context, i *ledger.Intent) error
 }
 
-// StockDoubter is told of every order that is new, changed or gone: NuORDER moved the stock of its lines.
+// StockDoubter is told of every order that is new, changed or gone: NuORDER moved the stock of its lines; and of every order that the
+// OMS has: from then on it counts the order itself.
 type StockDoubter interface {
 	DoubtStock(ctx context.Context, environment string, lines []Line) error
+	WakeStock(ctx context.Context, environment string, lines []Line) error
 }
 
 // Deps are what the poller works with. Numbers, Stock and Spans may be nil.

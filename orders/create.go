@@ -234,6 +234,20 @@ func (p *Poller) doubled(i *ledger.Intent, first, second string) {
 		slog.String("first", first), slog.String("second", second))
 }
 
+// wakeStock lets the stock of an order's lines be looked at again: between the OMS's commit and the answer of its create the order
+// was taken from the stock twice.
+func (p *Poller) wakeStock(ctx context.Context, i *ledger.Intent, o *Order) {
+	if o == nil {
+		o, _ = ParseOrder([]byte(i.Order)) // what it took, as last read
+	}
+	if p.Stock == nil || o == nil || len(o.Lines) == 0 {
+		return
+	}
+	if err := p.Stock.WakeStock(ctx, i.Environment, o.Lines); err != nil {
+		p.Log.Warn("stock of an order was not looked at again", slog.String("order", i.NuORDERID), slog.Any("error", err))
+	}
+}
+
 // doubtStock tells that NuORDER has moved the stock of an order's lines. It is a hint: the rolling read-back finds what it misses.
 func (p *Poller) doubtStock(ctx context.Context, i *ledger.Intent, o *Order) {
 	if p.Stock == nil || o == nil || len(o.Lines) == 0 {

@@ -99,6 +99,7 @@ func (p *Poller) marked(ctx context.Context, fence int64, i *ledger.Intent, o *O
 		return nil, err
 	}
 	p.at(MarkedRow)
+	p.wakeStock(ctx, next, o)
 	if o != nil {
 		if next, err = p.compare(ctx, fence, next, o); err != nil {
 			return nil, err

@@ -305,11 +305,26 @@ func TestHeldOrderThatIsNoLongerListedIsWithdrawnByTheNextPoll(t *testing.T) {
 	}
 }
 
-// stockDoubts counts doubts.
-type stockDoubts struct{ n atomic.Int64 }
+func TestStockIsLookedAtAgainOnceTheOMSHasTheOrder(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := w.approve()
+	stock := &stockDoubts{}
+	must(t, w.poller(func(d *orders.Deps, _ *orders.Config) { d.Stock = stock }).Once(t.Context()))
+	if i := w.intent(id); i.State != ledger.Marked || stock.woken.Load() != 1 {
+		t.Errorf("intent %s, woken %d times, want once when it is marked", i.State, stock.woken.Load())
+	}
+}
+
+// stockDoubts counts doubts and wakes.
+type stockDoubts struct{ n, woken atomic.Int64 }
 
 func (s *stockDoubts) DoubtStock(context.Context, string, []orders.Line) error {
 	s.n.Add(1)
+	return nil
+}
+func (s *stockDoubts) WakeStock(context.Context, string, []orders.Line) error {
+	s.woken.Add(1)
 	return nil
 }
 func (s *stockDoubts) times() int64 { return s.n.Load() }

@@ -33,7 +33,18 @@ func (c current) Body(flow mapper.Flow, key mapper.Key, d *mapper.Document) (map
 type stockDoubter struct{ store *ledger.Store }
 
 func (d stockDoubter) DoubtStock(ctx context.Context, environment string, lines []orders.Line) error {
-	var ids, brands []string
+	ids, brands := productsOf(lines)
+	_, err := d.store.DoubtStock(ctx, environment, ids, brands, "order_moved_stock")
+	return err
+}
+
+func (d stockDoubter) WakeStock(ctx context.Context, environment string, lines []orders.Line) error {
+	ids, brands := productsOf(lines)
+	return d.store.WakeStock(ctx, environment, ids, brands, "order_in_oms")
+}
+
+// productsOf names the products whose stock lines take.
+func productsOf(lines []orders.Line) (ids, brands []string) {
 	for _, l := range lines {
 		if l.Prebook {
 			continue
@@ -45,8 +56,7 @@ func (d stockDoubter) DoubtStock(ctx context.Context, environment string, lines 
 			brands = append(brands, l.BrandID)
 		}
 	}
-	_, err := d.store.DoubtStock(ctx, environment, ids, brands, "order_moved_stock")
-	return err
+	return ids, brands
 }
 
 // database answers the questions of an OMS mapping's checks.

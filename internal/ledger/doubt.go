@@ -68,6 +68,24 @@ func (s *Store) doubt(ctx context.Context, environment string, flow mapper.Flow,
 // buyers order. Products are named by NuORDER's _id, by brand_id, or both; names that the ledger does not know are left
 // out. It returns how many were marked.
 func (s *Store) DoubtStock(ctx context.Context, environment string, remoteIDs, brandIDs []string, reason string) (int, error) {
+	keys, err := s.stockOf(ctx, environment, remoteIDs, brandIDs)
+	if err != nil {
+		return 0, err
+	}
+	return len(keys), s.Doubt(ctx, environment, mapper.Inventory, keys, reason)
+}
+
+// WakeStock lets the inventory flow look at the stock of products again; what it finds in step costs no call.
+func (s *Store) WakeStock(ctx context.Context, environment string, remoteIDs, brandIDs []string, reason string) error {
+	keys, err := s.stockOf(ctx, environment, remoteIDs, brandIDs)
+	if err != nil {
+		return err
+	}
+	return s.Request(ctx, environment, mapper.Inventory, keys, reason, RankOf(mapper.Inventory))
+}
+
+// stockOf finds the keys of the stock of products.
+func (s *Store) stockOf(ctx context.Context, environment string, remoteIDs, brandIDs []string) ([]mapper.Key, error) {
 	rows, err := s.pool.Query(ctx, `
         select distinct t.key from objects t where t.environment = $1 and t.kind = $4 and (
             t.key in (select p.key from objects p where p.environment = $1 and p.kind = $5
@@ -77,21 +95,21 @@ func (s *Store) DoubtStock(ctx context.Context, environment string, remoteIDs, b
             or t.stored_key <> '' and t.stored_key <> t.remote_key and t.stored_key = any($3))
         order by t.key`, environment, remoteIDs, brandIDs, mapper.Stock, mapper.Product)
 	if err != nil {
-		return 0, fmt.Errorf("find the stock of %d products: %w", len(remoteIDs)+len(brandIDs), err)
+		return nil, fmt.Errorf("find the stock of %d products: %w", len(remoteIDs)+len(brandIDs), err)
 	}
 	var keys []mapper.Key
 	for rows.Next() {
 		var key mapper.Key
 		if err := rows.Scan(&key); err != nil {
 			rows.Close()
-			return 0, fmt.Errorf("read a stock key: %w", err)
+			return nil, fmt.Errorf("read a stock key: %w", err)
 		}
 		keys = append(keys, key)
 	}
 	if err := rows.Err(); err != nil {
-		return 0, fmt.Errorf("find the stock of products: %w", err)
+		return nil, fmt.Errorf("find the stock of products: %w", err)
 	}
-	return len(keys), s.Doubt(ctx, environment, mapper.Inventory, keys, reason)
+	return keys, nil
 }
 
 // Learn records an object that came into being beside the delivery loop, such as an order that buyers placed: its names
