@@ -260,6 +260,8 @@ type turn struct {
 	hash     [32]byte
 	parked   []byte
 	isParked bool
+	// guarded is the action that a guard has counted for the turn.
+	guarded string
 }
 
 func (b *board) begin(e *entry) *turn {

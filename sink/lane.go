@@ -43,8 +43,10 @@ func (l *Loop) deliver(ctx context.Context, t *turn) {
 		return
 	}
 	action := actionOf(t)
-	if code, reason := l.guards.check(action, l.config.Guards); code != "" {
-		l.pauseFlow(ctx, code, reason)
+	if verdict, code, reason := l.guards.begin(t, action, l.config.Guards); verdict != mayGo {
+		if verdict == mustPause {
+			l.pauseFlow(ctx, code, reason)
+		}
 		l.release([]*turn{t}, ledger.RestoreDoubt, now.Add(l.config.Look))
 		return
 	}

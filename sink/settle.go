@@ -213,6 +213,7 @@ func (s *settler) stale(ctx context.Context, batch []outcome, at []int) []outcom
 			continue
 		}
 		t := batch[i].turn
+		s.guards.end(t)
 		if batch[i].asked {
 			s.doubt(ctx, t)
 		}
@@ -253,6 +254,7 @@ func (s *settler) settled(ctx context.Context, batch []outcome, tracks []*track,
 		b.records -= passed[i]
 	}
 	for i := range batch {
+		s.guards.end(batch[i].turn)
 		if batch[i].final() {
 			s.Measures.settled(ctx, &s.config, &batch[i], now)
 			b.finish(batch[i].turn)

@@ -99,6 +99,7 @@ func (l *Loop) rollStock(ctx context.Context) {
 
 // lookAtState reads whether the flow is paused, and what all instances did in this hour.
 func (l *Loop) lookAtState(ctx context.Context) {
+	ended := l.guards.ending()
 	f, err := l.Ledger.FlowState(ctx, l.config.Environment, l.config.Flow)
 	if err != nil {
 		if ctx.Err() == nil {
@@ -106,7 +107,7 @@ func (l *Loop) lookAtState(ctx context.Context) {
 		}
 		return
 	}
-	l.guards.loaded(f)
+	l.guards.loaded(f, ended)
 	var s *Standing
 	if f.Paused {
 		s = &Standing{Paused, f.Code, f.Reason, f.Since}
@@ -193,39 +194,4 @@ func (l *Loop) observe(ctx context.Context, batch []outcome) {
 			l.pauseFlow(ctx, "mostly_rejected", fmt.Sprintf("%d of the last %d documents were rejected, which looks like a wrong mapping; mend it, then resume", bad, of))
 		}
 	}
-}
-
-// guards compare what was done in this hour with what may be.
-type guards struct {
-	mu    sync.Mutex
-	state ledger.FlowState
-	// local counts what was begun since the state was read.
-	local map[string]int64
-}
-
-func (g *guards) loaded(f ledger.FlowState) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.state, g.local = f, map[string]int64{}
-}
-
-// check counts an action and names the guard that holds it back.
-func (g *guards) check(action string, limits Guards) (code, reason string) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	limit, done := limits.Updates, g.state.Updates
-	switch action {
-	case "create":
-		limit, done = limits.Creates, g.state.Creates
-	case "archive":
-		limit, done = limits.Archivals, g.state.Archivals
-	}
-	if limit > 0 && done+g.local[action] >= limit {
-		return "guard_" + action, fmt.Sprintf("%d of kind %s were done in this hour, which is the limit; look whether the change is meant, then resume", limit, action)
-	}
-	if g.local == nil {
-		g.local = map[string]int64{}
-	}
-	g.local[action]++
-	return "", ""
 }
