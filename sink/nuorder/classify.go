@@ -99,8 +99,6 @@ type expect struct {
 	body bool
 	// notModified accepts 304 as done: a status that is already so.
 	notModified bool
-	// rows looks for refused rows inside a success.
-	rows bool
 }
 
 // remark is the part of any answer that tells of an error.
@@ -109,24 +107,59 @@ type remark struct {
 	Message any             `json:"message"`
 	Success any             `json:"success"`
 	Errors  json.RawMessage `json:"errors"`
+	Status  any             `json:"status"`
 	Error   any             `json:"error"`
 	ID      any             `json:"_id"`
 	Field   any             `json:"field"`
 }
 
-// refused tells whether the remark says success: false.
+// stored tells that the remark is a stored document, which has an _id and may have fields of these names of its own.
+func (r remark) stored() bool { return objectID(r.ID) != "" }
+
+// refused tells whether the remark says success: false, or by its status that it failed.
 func (r remark) refused() bool {
-	return r.Success == false || r.Success == "false"
+	failed := r.Status == "error" || r.Status == "fail" || r.Status == "failed"
+	return r.Success == false || r.Success == "false" || failed && !r.stored()
 }
 
 // status gives the status of {code, message} inside a success, zero if there is none. The code of a company is a text.
 func (r remark) status() int {
 	n, ok := r.Code.(json.Number)
 	code, err := strconv.Atoi(string(n))
-	if !ok || err != nil || code < 400 || code > 599 || firstText(r.Message) == "" {
+	if !ok || err != nil || code < 400 || code > 599 {
 		return 0
 	}
 	return code
+}
+
+// listed gives the first error that the remark lists, and how many there are; errors may be an array, an object or a text.
+func (r remark) listed() (first remark, count int) {
+	var list []json.RawMessage
+	var named map[string]json.RawMessage
+	var text string
+	switch {
+	case len(r.Errors) == 0:
+		return r, 0
+	case decode(r.Errors, &list) == nil:
+	case decode(r.Errors, &named) == nil:
+		for field, raw := range named {
+			list = append(list, raw)
+			first.Field = field
+		}
+	case decode(r.Errors, &text) == nil && text != "":
+		return remark{Message: text}, 1
+	}
+	if len(list) == 0 {
+		return r, 0
+	}
+	field := first.Field
+	if decode(list[0], &first) != nil {
+		first.Message = strings.Trim(string(list[0]), `"`)
+	}
+	if first.Field == nil && len(list) == 1 {
+		first.Field = field
+	}
+	return first, len(list)
 }
 
 // classify decides what an answer means: nil is a success. It is the only place that looks at a status code.
@@ -137,7 +170,7 @@ func classify(call string, write bool, want expect, a *answer, c Config) error {
 	case a.status == http.StatusNotModified:
 		return nil
 	default:
-		e = classifySuccess(want, a, c)
+		e = classifySuccess(write, want, a, c)
 	}
 	if e == nil {
 		return nil
@@ -233,7 +266,7 @@ func classifyStatus(status int, want expect, a *answer, c Config) *fault.Error {
 }
 
 // classifySuccess looks for failures inside a success.
-func classifySuccess(want expect, a *answer, c Config) *fault.Error {
+func classifySuccess(write bool, want expect, a *answer, c Config) *fault.Error {
 	unreadable := func(code, text string, cause error) *fault.Error {
 		if cause != nil {
 			return &fault.Error{Kind: fault.Retry, Code: code, Ambiguous: true, Err: fmt.Errorf("%s: %w", text, cause)}
@@ -247,7 +280,7 @@ func classifySuccess(want expect, a *answer, c Config) *fault.Error {
 		return unreadable(CodeUnreadable, "the answer broke off", a.readErr)
 	}
 	body := bytes.TrimSpace(a.body)
-	if len(body) == 0 {
+	if len(body) == 0 || string(body) == "null" {
 		if want.body {
 			return unreadable(CodeUnreadable, "the answer is empty", nil)
 		}
@@ -256,14 +289,15 @@ func classifySuccess(want expect, a *answer, c Config) *fault.Error {
 	if !json.Valid(body) {
 		return unreadable(CodeUnreadable, "the answer is no JSON", nil)
 	}
-	return errorInside(want, body, a, c)
+	return errorInside(write, body, a, c)
 }
 
-// errorInside finds errors that hide in a success: {code, message}, success false, errors not empty, refused rows.
-func errorInside(want expect, body []byte, a *answer, c Config) *fault.Error {
-	if body[0] == '[' && want.rows {
+// errorInside finds errors that hide in a success: {code, message}, success false, error or errors not empty, and rows refused by a
+// write.
+func errorInside(write bool, body []byte, a *answer, c Config) *fault.Error {
+	if body[0] == '[' {
 		var rows []json.RawMessage
-		if decode(body, &rows) != nil {
+		if !write || decode(body, &rows) != nil {
 			return nil
 		}
 		for i, raw := range rows {
@@ -281,21 +315,18 @@ func errorInside(want expect, body []byte, a *answer, c Config) *fault.Error {
 	if r.refused() {
 		return rowsRefused("", r, a.status)
 	}
-	// A stored document may have fields of these names; it has an _id too. A conflict names another document's _id.
-	stored := objectID(r.ID) != ""
-	if code := r.status(); code != 0 && (!stored || code == http.StatusConflict) {
+	// A conflict names another document's _id.
+	if code := r.status(); code != 0 && (!r.stored() || code == http.StatusConflict) {
 		return classifyStatus(code, expect{}, a, c)
 	}
-	if stored {
+	if r.stored() {
 		return nil
 	}
-	var refused []json.RawMessage
-	if decode(r.Errors, &refused) == nil && len(refused) > 0 {
-		var first remark
-		if decode(refused[0], &first) != nil {
-			first.Message = string(refused[0])
-		}
-		return rowsRefused(fmt.Sprintf("errors (%d)", len(refused)), first, a.status)
+	if first, n := r.listed(); n > 0 {
+		return rowsRefused(fmt.Sprintf("errors (%d)", n), first, a.status)
+	}
+	if firstText(r.Error) != "" {
+		return rowsRefused("", r, a.status)
 	}
 	return nil
 }

@@ -69,7 +69,7 @@ func (c *Client) statusAnswer(ctx context.Context, route, id string, s Status) (
 		return nil, unknownStatus(s)
 	}
 	d := c.config.Dialect
-	r := &request{class: ClassOrderWrites, method: d.StatusVerb, want: expect{notModified: true}}
+	r := &request{class: ClassOrderWrites, method: d.StatusVerb, want: expect{body: true, notModified: true}}
 	if d.StatusInBody {
 		r.route, r.args = route+"/status", []string{id}
 		r.body = []byte(`{"status":"` + strings.ToUpper(string(s)) + `"}`)

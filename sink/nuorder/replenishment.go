@@ -105,7 +105,7 @@ func (c *Client) PutReplenishments(ctx context.Context, rows []Replenishment) (c
 		calls++
 		_, err = c.do(ctx, &request{
 			class: ClassInventory, method: http.MethodPut, route: "v3.0/warehouse/{warehouse}/replenishments",
-			args: []string{rows[0].WarehouseID}, body: body, want: expect{rows: true},
+			args: []string{rows[0].WarehouseID}, body: body, want: expect{body: true},
 		})
 		if err != nil {
 			return calls, err
