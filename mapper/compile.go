@@ -29,6 +29,9 @@ type compiledFile struct {
 	body               *tree
 	today              func() string
 	taken              *takenCache
+	// sum is the fingerprint of the file; daily tells that the documents depend on the present day.
+	sum   []byte
+	daily bool
 }
 
 type tableName struct{ schema, table string }
@@ -88,6 +91,7 @@ func (f *Folder) Compile(schema *Schema, clock func() time.Time) (*Mapping, Find
 			fc.out.today = func() string { return clock().Format("2006-01-02") }
 		}
 		fc.run()
+		fc.out.sum, fc.out.daily = x.sum(schema.Portal), fc.compiler.usedClock || fc.readsClock()
 		findings = append(findings, fc.findings...)
 		for _, flow := range x.flows {
 			m.flows[flow] = fc.out
@@ -131,6 +135,16 @@ func (m *Mapping) HopPlan(id HopID) (HopPlan, bool) {
 	}
 	p, ok := x.hops[id.Index]
 	return p, ok
+}
+
+// readsClock tells whether a query's rows depend on the time.
+func (f *fileCompiler) readsClock() bool {
+	for id, q := range f.schema.Queries {
+		if id.File == f.file && q.Clock {
+			return true
+		}
+	}
+	return false
 }
 
 type fileCompiler struct {

@@ -51,6 +51,8 @@ type compiler struct {
 	// openOrders tells that the built-in part is available.
 	openOrders bool
 	clock      bool
+	// usedClock tells that an expression asked for the present day.
+	usedClock bool
 	// usedLookups are the look-up tables that the last expression named.
 	usedLookups []string
 }

@@ -301,6 +301,7 @@ func checkToday(c *compiler, _ []ast.Node) string {
 	if !c.clock {
 		return "today() is not available here: no clock was supplied"
 	}
+	c.usedClock = true
 	return ""
 }
 

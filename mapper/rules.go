@@ -116,19 +116,52 @@ func (r *rule) check(c *evalContext, start int, got outcome) outcome {
 
 // checkAllowed demands that a text, or each text of a list, is one that the portal accepts.
 func (r *rule) checkAllowed(c *evalContext, text []byte) {
-	var one string
 	var many []string
-	if json.Unmarshal(text, &one) == nil {
-		many = []string{one}
-	} else if json.Unmarshal(text, &many) != nil {
+	switch text[0] {
+	case '{':
 		return
+	case '[':
+		if json.Unmarshal(text, &many) != nil {
+			return
+		}
+	case '"':
+		var one string
+		if json.Unmarshal(text, &one) != nil {
+			return
+		}
+		many = []string{one}
+	default: // a number or a boolean
+		many = []string{string(text)}
 	}
 	for _, v := range many {
-		if !r.allowed[v] {
+		if !r.allowed[v] && v != "" {
 			c.violate("one_of", v, r.say+" is none of the values that the portal accepts. Correct it in OMS, or add the value to the portal or to a look-up table of the mapping.")
 			return
 		}
 	}
+}
+
+// of gives the fields that the portal defines for the bodies of a file.
+func (p *Portal) of(file string) []PortalField {
+	if p == nil {
+		return nil
+	}
+	kinds := map[string]Kind{"products.yaml": Product, "customers.yaml": Company, "orders.yaml": Order}
+	return p.Fields[kinds[file]]
+}
+
+// path gives the place in the body that a key of the portal's schema names: a dot leads into the elements of a list, or into an object.
+func (f PortalField) path() string {
+	head, rest, nested := strings.Cut(f.Key, ".")
+	switch {
+	case !nested:
+		return f.Key
+	case head == "pricing":
+		return "pricing.*." + rest
+	case slices.Contains([]string{"retailer", "billing_address", "shipping_address", "shipping_information"}, head):
+		return f.Key
+	}
+	return head + "[]." + strings.ReplaceAll(rest, ".", "[].")
 }
 
 // portalRules adds what the portal demands to the rules of a file.
@@ -136,12 +169,8 @@ func portalRules(rules map[string]rule, file string, portal *Portal) map[string]
 	if portal == nil || rules == nil {
 		return rules
 	}
-	kinds := map[string]Kind{"products.yaml": Product, "customers.yaml": Company, "orders.yaml": Order}
-	for _, f := range portal.Fields[kinds[file]] {
-		path := f.Key
-		if head, rest, nested := strings.Cut(f.Key, "."); nested {
-			path = head + "[]." + rest
-		}
+	for _, f := range portal.of(file) {
+		path := f.path()
 		r, known := rules[path]
 		if !known {
 			r.say = "The portal's field " + f.Key

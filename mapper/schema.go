@@ -52,6 +52,8 @@ type QueryInfo struct {
 	Params []string
 	// Tables are the tables that the query reads, views resolved, as schema.table.
 	Tables []string
+	// Clock tells that the query's rows depend on the present time.
+	Clock bool
 	// Error is why the query cannot be prepared, empty if it can; Position is the character in the SQL it is about, from one, or zero.
 	Error, Hint string
 	Position    int

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -15,9 +14,7 @@ import (
 	"nubridge/internal/fault"
 	"nubridge/internal/lifecycle"
 	"nubridge/mapper"
-	"nubridge/mapper/documents"
 	"nubridge/orders/oms"
-	"nubridge/sink/nuorder"
 )
 
 type checkCmd struct {
@@ -25,6 +22,8 @@ type checkCmd struct {
 	JSON bool `help:"Print JSON."`
 	// Offline leaves out whatever needs a network.
 	Offline bool `help:"Check the files alone."`
+	// Quick leaves out the documents, of which there may be many.
+	Quick bool `help:"Do not read the documents to see which would be parked."`
 }
 
 // Example implements exampled.
@@ -43,9 +42,10 @@ type checked struct {
 
 // checker gathers the findings of all areas.
 type checker struct {
-	cfg  *config.Config
-	pool *pgxpool.Pool
-	all  []checked
+	cfg   *config.Config
+	pool  *pgxpool.Pool
+	quick bool
+	all   []checked
 }
 
 // Run checks every area, prints all findings, and fails with the worst of them. It changes nothing.
@@ -54,7 +54,7 @@ func (c checkCmd) Run(ctx context.Context, s std) error {
 	if err != nil {
 		return err
 	}
-	k := &checker{cfg: cfg}
+	k := &checker{cfg: cfg, quick: c.Quick}
 	k.ok("configuration", "%s is well-formed", c.Config)
 	folders := k.folders()
 	if !c.Offline {
@@ -75,10 +75,10 @@ func (k *checker) online(ctx context.Context, folders map[string]*mapper.Folder)
 	k.ledger(ctx)
 	for _, name := range sortedNames(k.cfg.Environments) {
 		e := k.cfg.Environments[name]
+		demands := k.remote(ctx, name, e)
 		if k.pool != nil && folders[name] != nil {
-			k.mapping(ctx, name, folders[name])
+			k.mapping(ctx, name, folders[name], demands)
 		}
-		k.remote(ctx, name, e)
 	}
 }
 
@@ -174,38 +174,6 @@ func (k *checker) ledger(ctx context.Context) {
 	default:
 		k.ok("ledger", "schema %s may be made or upgraded", k.cfg.Ledger.Schema)
 	}
-}
-
-// mapping compiles one environment's folder against the database.
-func (k *checker) mapping(ctx context.Context, name string, folder *mapper.Folder) {
-	publication := ""
-	var exists bool
-	if err := k.pool.QueryRow(ctx, "select exists (select from pg_publication where pubname = $1)", k.cfg.Capture.Publication).Scan(&exists); err == nil && exists {
-		publication = k.cfg.Capture.Publication
-	}
-	schema, err := documents.Describe(ctx, k.pool, folder, publication)
-	if err != nil {
-		k.add("mapping of "+name, err, "")
-		return
-	}
-	_, findings := folder.Compile(schema, time.Now)
-	k.findings("mapping of "+name, findings)
-	if !findings.HasErrors() {
-		k.ok("mapping of "+name, "compiles against the database, %d tables watched", len(folder.Tables()))
-	}
-}
-
-// remote makes the cheapest signed call to the portal, and looks at the OMS's API where orders come in.
-func (k *checker) remote(ctx context.Context, name string, e *config.Environment) {
-	if e.NuORDER.URL == "" {
-		return
-	}
-	client, err := nuorder.New(nuorderConfig(name, e), nuorder.Deps{Credentials: func() nuorder.Credentials { return nuorderCredentials(e) }})
-	if err == nil {
-		defer client.Close()
-		err = ping(ctx, client.Ping)
-	}
-	k.add("nuorder of "+name, err, "answers to our signature")
 }
 
 func (k *checker) findings(area string, findings mapper.Findings) {

@@ -7,27 +7,25 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"os/signal"
-	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"nubridge/internal/fault"
-	"nubridge/mapper"
-	"nubridge/mapper/documents"
+	"nubridge/internal/lifecycle"
 )
 
 type reloadCmd struct {
 	configured
-	JSON   bool   `help:"Print JSON."`
-	Plan   bool   `help:"Only show how many documents the changed folders would alter; reads every document."`
-	Server string `help:"The running instance's console; by default http.listen." placeholder:"URL"`
+	JSON    bool   `help:"Print JSON."`
+	Plan    bool   `help:"Only show how many documents the changed folders would alter; reads every document."`
+	Confirm bool   `help:"Take a change over that was held because it alters more than guards.altered_percent."`
+	Server  string `help:"The running instance's console; by default http.listen." placeholder:"URL"`
 }
 
 // Example implements exampled.
-func (reloadCmd) Example() string { return "nubridge reload --plan\nnubridge reload" }
+func (reloadCmd) Example() string {
+	return "nubridge reload --plan\nnubridge reload\nnubridge reload --confirm"
+}
 
 // Run asks the running instance to take its changed mapping folders over. A finding in any of them refuses all of them.
 func (c reloadCmd) Run(ctx context.Context, s std) error {
@@ -43,36 +41,59 @@ func (c reloadCmd) Run(ctx context.Context, s std) error {
 		server = "http://" + cfg.HTTP.Listen
 	}
 	path := "/api/reload"
-	if c.Plan {
+	switch {
+	case c.Plan && c.Confirm:
+		return usageError{errors.New("expected --plan or --confirm, not both")}
+	case c.Plan:
 		path += "?plan=true"
+	case c.Confirm:
+		path += "?confirm=true"
 	}
 	report, err := postReload(ctx, strings.TrimSuffix(server, "/")+path)
 	if err != nil {
 		return err
 	}
 	if c.JSON {
-		return printJSON(s.out, report)
+		err = printJSON(s.out, report)
+	} else {
+		err = report.print(s.out)
 	}
+	if err == nil && report.Held && !c.Plan {
+		return reported{exitError{lifecycle.ExitFailed}}
+	}
+	return err
+}
+
+// print writes the report for a person.
+func (report reloadReport) print(out io.Writer) error {
 	for _, e := range report.Environments {
-		fmt.Fprintf(s.out, "%s: %s\n", e.Name, strings.Join(e.Flows, ", "))
+		fmt.Fprintf(out, "%s: %s\n", e.Name, strings.Join(e.Flows, ", "))
 		for _, a := range e.Altered {
-			fmt.Fprintf(s.out, "  %s\n", a)
+			fmt.Fprintf(out, "  %s\n", a)
+		}
+		if len(e.Altered) == 0 {
+			fmt.Fprintln(out, "  no document would be altered")
 		}
 		for _, w := range e.Warnings {
-			fmt.Fprintf(s.out, "  %s\n", w)
+			fmt.Fprintf(out, "  %s\n", w)
 		}
 	}
-	text := "the mapping is taken over; documents change as their rows do, or by: nubridge replay FLOW --all"
-	if !report.Applied {
-		text = "nothing was changed; nubridge reload takes it over"
+	text := "nothing was changed; nubridge reload takes it over"
+	switch {
+	case report.Applied:
+		text = "the mapping is taken over; the documents that it alters are sent after live changes, nubridge status shows the rest"
+	case report.Held:
+		text = "held: it alters more than guards.altered_percent allows without a person, and the mapping before stays in force; hint: nubridge reload --confirm takes it over"
 	}
-	_, err = fmt.Fprintln(s.out, text)
+	_, err := fmt.Fprintln(out, text)
 	return err
 }
 
 // reloadReport is what a reload did, or would do.
 type reloadReport struct {
-	Applied      bool                `json:"applied"`
+	Applied bool `json:"applied"`
+	// Held tells that the change waits for a confirmation, or would.
+	Held         bool                `json:"held"`
 	Environments []reloadEnvironment `json:"environments"`
 	// Error is the refusal.
 	Error string `json:"error,omitempty"`
@@ -113,125 +134,4 @@ func postReload(ctx context.Context, url string) (reloadReport, error) {
 		return report, usageError{errors.New(report.Error)}
 	}
 	return report, nil
-}
-
-// reload compiles every environment's folder anew and, if none has an error, puts them all in force at once. Documents that are
-// being read are translated by the mapping that they were read by.
-func (b *bridge) reload(ctx context.Context, plan bool) (any, error) {
-	type fresh struct {
-		e       *environment
-		mapping *mapper.Mapping
-	}
-	report := reloadReport{Environments: []reloadEnvironment{}}
-	var all []fresh
-	var refused []error
-	for _, e := range b.envs {
-		_, mapping, err := e.recompile(ctx)
-		if err != nil {
-			refused = append(refused, fmt.Errorf("environment %s: %w", e.name, err))
-			continue
-		}
-		all = append(all, fresh{e, mapping})
-	}
-	if len(refused) > 0 {
-		return nil, fmt.Errorf("the changed mapping is refused, the one before stays in force:\n%w", errors.Join(refused...))
-	}
-	for _, f := range all {
-		r := reloadEnvironment{Name: f.e.name}
-		for _, flow := range mapper.Flows() {
-			if f.mapping.Maps(flow) {
-				r.Flows = append(r.Flows, string(flow))
-			}
-		}
-		r.Warnings = f.e.notTaken(f.mapping)
-		if plan {
-			altered, err := f.e.altered(ctx, f.mapping)
-			if err != nil {
-				return nil, err
-			}
-			r.Altered = altered
-		}
-		report.Environments = append(report.Environments, r)
-	}
-	if plan {
-		return report, nil
-	}
-	for _, f := range all {
-		f.e.mapping.Store(f.mapping)
-	}
-	report.Applied = true
-	b.mended() // what a wrong mapping had halted
-	b.log.Info("mapping reloaded", "environments", len(all))
-	return report, nil
-}
-
-// recompile compiles the folder as it is now, and changes nothing.
-func (e *environment) recompile(ctx context.Context) (*mapper.Folder, *mapper.Mapping, error) {
-	folder, err := loadMapping(e.bridge.cfg, e.cfg)
-	if err != nil {
-		return nil, nil, err
-	}
-	schema, err := documents.Describe(ctx, e.bridge.oms, folder, "")
-	if err != nil {
-		return nil, nil, err
-	}
-	mapping, findings := folder.Compile(schema, time.Now)
-	if findings.HasErrors() {
-		return nil, nil, usageError{fmt.Errorf("mapping %s:\n%w", e.cfg.Mapping, findings.Err())}
-	}
-	return folder, mapping, nil
-}
-
-// notTaken names what a reload cannot do: a flow subscribes to its topics and capture to its tables at the start.
-func (e *environment) notTaken(mapping *mapper.Mapping) []string {
-	var out []string
-	old := e.mapping.Load()
-	for _, flow := range mapper.Flows() {
-		if mapping.Maps(flow) && !old.Maps(flow) {
-			out = append(out, fmt.Sprintf("flow %s is new: it begins at the next start", flow))
-			continue
-		}
-		for _, table := range mapping.Tables(flow) {
-			if !slices.Contains(old.Tables(flow), table) {
-				out = append(out, fmt.Sprintf("flow %s watches %s: it is read from the next start on", flow, table))
-			}
-		}
-	}
-	return out
-}
-
-// altered counts what the new mapping would change.
-func (e *environment) altered(ctx context.Context, mapping *mapper.Mapping) ([]string, error) {
-	var out []string
-	old := e.mapping.Load()
-	for _, flow := range mapper.Flows() {
-		if !mapping.Maps(flow) || !old.Maps(flow) {
-			continue
-		}
-		a, err := documents.Plan(ctx, e.bridge.oms, old, mapping, flow, documents.Keys(ctx, e.bridge.oms, mapping, flow))
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, a.String())
-	}
-	return out, nil
-}
-
-// reloadOnHangup reloads whenever the process is sent SIGHUP, until the context ends, and lets what is halted try again. A refusal
-// leaves the mapping that is in force.
-func (b *bridge) reloadOnHangup(ctx context.Context) error {
-	hangups := make(chan os.Signal, 1) // a second one while the first is at work says no more
-	signal.Notify(hangups, syscall.SIGHUP)
-	defer signal.Stop(hangups)
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-hangups:
-			if _, err := b.reload(ctx, false); err != nil && ctx.Err() == nil {
-				b.log.Error("the changed mapping stays out", "error", err)
-			}
-			b.mended()
-		}
-	}
 }

@@ -28,7 +28,9 @@ type instanceState struct {
 	// Ledger marks the ledger, so that an instance of another installation on the same address is known as one.
 	Ledger string `json:"ledger"`
 	// Parts are what may halt alone: capture, each flow, each poller.
-	Parts        []partReport       `json:"parts"`
+	Parts []partReport `json:"parts"`
+	// HeldReload tells that a changed mapping waits for a confirmation.
+	HeldReload   bool               `json:"held_reload"`
 	Environments []environmentState `json:"environments"`
 }
 
@@ -81,7 +83,7 @@ type loopState struct {
 
 // state is what /api/state shows.
 func (b *bridge) state(ctx context.Context) (any, error) {
-	out := instanceState{Version: version, Instance: b.owner, Parts: []partReport{}}
+	out := instanceState{Version: version, Instance: b.owner, HeldReload: b.held.Load() != nil, Parts: []partReport{}}
 	// A ledger that is away leaves the mark empty: the rest is known without it.
 	out.Ledger, _ = b.store.Mark(ctx)
 	for _, p := range b.parts.all() {

@@ -122,6 +122,8 @@ type instanceReport struct {
 	Trouble string `json:"trouble,omitempty"`
 	// Parts are what the instance runs and may halt alone: capture, each flow, each poller.
 	Parts []partReport `json:"parts,omitempty"`
+	// HeldReload tells that a changed mapping waits for nubridge reload --confirm.
+	HeldReload bool `json:"held_reload,omitempty"`
 }
 
 // captureReport is where capture stands. LSNs are in PostgreSQL's form, sizes in bytes.

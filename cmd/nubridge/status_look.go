@@ -104,6 +104,7 @@ func (w *statusWatcher) instance(ctx context.Context, r *instanceReport) map[str
 		return nil
 	}
 	r.Reached, r.Version, r.Name, r.Parts = true, state.Version, state.Instance, state.Parts
+	r.HeldReload = state.HeldReload
 	found := map[string]environmentState{}
 	for _, e := range state.Environments {
 		found[e.Name] = e

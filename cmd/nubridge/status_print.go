@@ -25,6 +25,9 @@ func (r *statusReport) judge() {
 	if !r.Instance.Reached && r.Instance.Address != "" {
 		r.finding(verdictStopped, "%s: is nubridge running? (--server names another address)", r.Instance.Trouble)
 	}
+	if r.Instance.HeldReload {
+		r.finding(verdictAttention, "a changed mapping is held because it alters much; nubridge reload --confirm takes it over")
+	}
 	r.judgeCapture(r.judgeParts())
 	for i := range r.Environments {
 		e := &r.Environments[i]

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -37,10 +38,12 @@ func TestMain(m *testing.M) {
 //	world [SETTING=VALUE ...]   a small OMS, a Kafka and a NuORDER sandbox, and nubridge.yaml that fits them; with settings on a server of its own
 //	exits CODE COMMAND ...      runs a command that must end with the exit code
 //	await PATTERN COMMAND ...   runs a command until its output matches
+//	shows KIND PATTERN          waits until NuORDER's products, companies, orders ... as JSON match
 //	sql STATEMENT               runs a statement in the OMS database; its rows are the output
 //	buyer                       places an approved order at NuORDER; its _id is in $ORDER
 //	fault JSON                  switches a fault of the NuORDER sandbox on
-//	edit FILE OLD NEW           replaces text in a file
+//	hangup                      sends SIGHUP to what runs in the background
+//	edit FILE OLD NEW           replaces text in a file; \n is a new line
 //	flip FILE                   makes the first byte of a file another one
 func TestStories(t *testing.T) {
 	t.Parallel()
@@ -53,7 +56,7 @@ func TestStories(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"world": s.world, "exits": exits, "await": await, "sql": s.sql, "buyer": s.buyer, "fault": s.fault, "edit": edit, "flip": flip,
+			"world": s.world, "exits": exits, "await": await, "shows": s.shows, "sql": s.sql, "buyer": s.buyer, "fault": s.fault, "hangup": hangup, "edit": edit, "flip": flip,
 		},
 	})
 }
@@ -159,6 +162,34 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
+// shows waits until what NuORDER holds of a kind matches a pattern.
+func (s *stories) shows(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: shows KIND PATTERN")
+	}
+	pattern := regexp.MustCompile(args[1])
+	deadline := time.NewTimer(30 * time.Second)
+	defer deadline.Stop()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		state, err := s.worldOf(ts).NuORDER.State("")
+		ts.Check(err)
+		all, err := json.Marshal(state)
+		ts.Check(err)
+		kinds := map[string]json.RawMessage{}
+		ts.Check(json.Unmarshal(all, &kinds))
+		if pattern.Match(kinds[args[0]]) {
+			return
+		}
+		select {
+		case <-deadline.C:
+			ts.Fatalf("%s never matched %q: %.2000s", args[0], args[1], kinds[args[0]])
+		case <-tick.C:
+		}
+	}
+}
+
 func (s *stories) sql(ts *testscript.TestScript, _ bool, args []string) {
 	w := s.worldOf(ts)
 	rows, err := w.Pool.Query(s.t.Context(), strings.Join(args, " "))
@@ -214,6 +245,13 @@ func (s *stories) fault(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 }
 
+// hangup sends SIGHUP to what runs in the background; testscript's own kill knows other signals.
+func hangup(ts *testscript.TestScript, _ bool, _ []string) {
+	for _, c := range ts.BackgroundCmds() {
+		ts.Check(c.Process.Signal(syscall.SIGHUP))
+	}
+}
+
 // edit replaces text in a file; the text must be there.
 func edit(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) != 3 {
@@ -223,7 +261,7 @@ func edit(ts *testscript.TestScript, _ bool, args []string) {
 	if !strings.Contains(text, args[1]) {
 		ts.Fatalf("%s does not hold %q", args[0], args[1])
 	}
-	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Replace(text, args[1], args[2], 1)), 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Replace(text, args[1], strings.ReplaceAll(args[2], `\n`, "\n"), 1)), 0o600))
 }
 
 // flip makes the first byte of a file another one.

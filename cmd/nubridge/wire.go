@@ -11,6 +11,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -42,6 +44,10 @@ type bridge struct {
 	epoch    *epochWatch
 	owner    string
 	parts    parts
+
+	// taking is held while a mapping is taken over; held is the change that waits for a confirmation.
+	taking sync.Mutex
+	held   atomic.Pointer[heldReload]
 }
 
 // assemble connects to what must be there, makes the bridge's tables and compiles the mappings. It starts nothing.
@@ -301,7 +307,8 @@ func openOMS(ctx context.Context, cfg *config.Config) (*pgxpool.Pool, error) {
 		return nil, usageError{errors.New("oms.url is no PostgreSQL address; expected postgres://user:password@host:5432/database")}
 	}
 	pc.MaxConns = max(pc.MaxConns, 8)
-	pc.ConnConfig.RuntimeParams["jit"] = "off" // reads by key are over before they are compiled
+	pc.ConnConfig.RuntimeParams["jit"] = "off"       // reads by key are over before they are compiled
+	pc.ConnConfig.RuntimeParams["datestyle"] = "ISO" // a database may have another habit, and the mapping reads texts
 	pool, err := pgxpool.NewWithConfig(ctx, pc)
 	if err != nil {
 		return nil, fmt.Errorf("connect to the OMS database: %w", err)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"nubridge/internal/config"
 	"nubridge/internal/ledger"
@@ -23,19 +24,23 @@ import (
 
 // environment is one portal: its compiled mapping, its client, its flows and its poller.
 type environment struct {
-	name    string
-	cfg     *config.Environment
-	bridge  *bridge
-	log     *slog.Logger
+	name   string
+	cfg    *config.Environment
+	bridge *bridge
+	log    *slog.Logger
+	// folder and demands are what the mapping was made of; after the start they belong to who holds the bridge's taking.
 	folder  *mapper.Folder
+	demands *mapper.Portal
 	mapping atomic.Pointer[mapper.Mapping]
-	reader  *documents.Reader
-	client  *nuorder.Client
-	shares  portalShares
-	oms     *oms.Client
-	intents *ledger.Intents
-	orders  *nuorder.Orders
-	poller  *orders.Poller
+	// remapped tells that another mapping is in force; one that is not yet seen to is enough, hence the capacity.
+	remapped chan struct{}
+	reader   *documents.Reader
+	client   *nuorder.Client
+	shares   portalShares
+	oms      *oms.Client
+	intents  *ledger.Intents
+	orders   *nuorder.Orders
+	poller   *orders.Poller
 	// told hears how the poller stands while it runs.
 	told  atomic.Pointer[func(lifecycle.PartState, error)]
 	flows []*flow
@@ -43,12 +48,17 @@ type environment struct {
 
 // newEnvironment compiles the mapping and makes the clients; it calls the OMS's database, not NuORDER.
 func (b *bridge) newEnvironment(ctx context.Context, name string, cfg *config.Environment) (*environment, error) {
-	e := &environment{name: name, cfg: cfg, bridge: b, log: b.log.With("environment", name)}
-	mapping, err := e.compile(ctx)
+	e := &environment{name: name, cfg: cfg, bridge: b, log: b.log.With("environment", name), remapped: make(chan struct{}, 1)}
+	folder, err := loadMapping(b.cfg, cfg)
 	if err != nil {
 		return nil, err
 	}
-	e.mapping.Store(mapping)
+	e.firstDemands(ctx)
+	mapping, err := e.compile(ctx, folder, e.demands)
+	if err != nil {
+		return nil, err
+	}
+	e.take(folder, mapping)
 	if e.reader, err = documents.NewReader(b.oms, e.mapping.Load, documents.Config{Now: b.epoch.now}); err != nil {
 		return nil, err
 	}
@@ -75,10 +85,28 @@ func (b *bridge) newEnvironment(ctx context.Context, name string, cfg *config.En
 	return e, nil
 }
 
-// compile loads and checks the mapping folder; every finding is in the error.
-func (e *environment) compile(ctx context.Context) (mapping *mapper.Mapping, err error) {
-	e.folder, mapping, err = e.recompile(ctx)
-	return mapping, err
+// compile checks a mapping folder against the database and the portal's demands; every finding is in the error.
+func (e *environment) compile(ctx context.Context, folder *mapper.Folder, demands *mapper.Portal) (*mapper.Mapping, error) {
+	schema, err := documents.Describe(ctx, e.bridge.oms, folder, "")
+	if err != nil {
+		return nil, err
+	}
+	schema.Portal = demands
+	mapping, findings := folder.Compile(schema, time.Now)
+	if findings.HasErrors() {
+		return nil, usageError{fmt.Errorf("mapping %s:\n%w", e.cfg.Mapping, findings.Err())}
+	}
+	return mapping, nil
+}
+
+// take puts a mapping in force.
+func (e *environment) take(folder *mapper.Folder, mapping *mapper.Mapping) {
+	e.folder = folder
+	e.mapping.Store(mapping)
+	select {
+	case e.remapped <- struct{}{}:
+	default:
+	}
 }
 
 // mappingFolder opens the folder, which the demo has in the program.

@@ -57,6 +57,10 @@ func (e *environment) start(g *lifecycle.Group) {
 	for _, f := range e.flows {
 		f.start(g)
 	}
+	g.Go(e.name+" mapping", (&remapper{environment: e}).run)
+	if e.cfg.NuORDER.URL != "" {
+		g.Go(e.name+" demands", e.watchDemands)
+	}
 	if e.poller != nil {
 		e.bridge.part(g, e.name+" "+string(mapper.OrdersIn), e.pollerLife, nil)
 	}

@@ -213,11 +213,13 @@ type Canary struct {
 	Percent int `yaml:"percent"`
 }
 
-// Guards are the most an environment may do in an hour; zero is no limit.
+// Guards are the most an environment may do without a person; zero calls in an hour is no limit.
 type Guards struct {
 	CreatesPerHour  int `yaml:"creates_per_hour"`
 	UpdatesPerHour  int `yaml:"updates_per_hour"`
 	ArchivesPerHour int `yaml:"archives_per_hour"`
+	// AlteredPercent of a flow's documents that a reloaded mapping may alter without a confirmation; 20 by default, 100 for all.
+	AlteredPercent int `yaml:"altered_percent"`
 }
 
 // Orders says which orders travel.

@@ -82,6 +82,7 @@ func (e *Environment) defaults(name string) {
 	setDefault(&e.Lease, time.Minute)
 	setDefault(&e.ParentTimeout, 24*time.Hour)
 	setDefault(&e.ParkLimit, 1000)
+	setDefault(&e.Guards.AlteredPercent, 20)
 }
 
 func setDefault[T comparable](field *T, value T) {
@@ -213,6 +214,9 @@ func (e *Environment) validate(f *findings, at string) {
 	f.oneOf(at+".nuorder.unsure.number_path", u.NumberPath, "number", "plain")
 	f.oneOf(at+".nuorder.unsure.status_form", u.StatusForm, "path", "body")
 	f.oneOf(at+".nuorder.unsure.shipments", u.Shipments, "inside", "own")
+	if p := e.Guards.AlteredPercent; p < 0 || p > 100 {
+		f.add("%s.guards.altered_percent is %d; expected 1 to 100", at, p)
+	}
 	if e.NuORDER.Rate <= 0 || e.NuORDER.Concurrency < 1 {
 		f.add("%s.nuorder: rate and concurrency must be above zero", at)
 	}

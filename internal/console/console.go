@@ -19,8 +19,16 @@ type Deps struct {
 	NotReady func() []string
 	// State gives what /api/state shows.
 	State func(context.Context) (any, error)
-	// Reload takes changed mappings over, or with plan only tells what that would alter; nil where there is nothing to reload.
-	Reload func(ctx context.Context, plan bool) (any, error)
+	// Reload takes changed mappings over; nil where there is nothing to reload.
+	Reload func(ctx context.Context, ask Reload) (any, error)
+}
+
+// Reload is how changed mappings are taken over.
+type Reload struct {
+	// Plan only tells what would be altered.
+	Plan bool
+	// Confirm takes over what was held because it alters much.
+	Confirm bool
 }
 
 // Handler routes the console's paths.
@@ -42,8 +50,9 @@ func Handler(d Deps) http.Handler {
 				answer(w, http.StatusForbidden, map[string]any{"error": "expected the header X-Nubridge"})
 				return
 			}
-			plan := r.URL.Query().Get("plan") == "true"
-			call(w, r, func(ctx context.Context) (any, error) { return d.Reload(ctx, plan) })
+			q := r.URL.Query()
+			ask := Reload{Plan: q.Get("plan") == "true", Confirm: q.Get("confirm") == "true"}
+			call(w, r, func(ctx context.Context) (any, error) { return d.Reload(ctx, ask) })
 		})
 	}
 	return mux

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -78,7 +79,11 @@ func (d *describer) query(ctx context.Context, sql string) (mapper.QueryInfo, er
 	for _, f := range desc.Fields {
 		out.Columns = append(out.Columns, mapper.Column{Name: f.Name, Type: d.kind(f.DataTypeOID), Database: d.types[f.DataTypeOID].name, OID: f.DataTypeOID})
 	}
-	out.Tables, err = d.tablesOf(ctx, sql, desc.ParamOIDs)
+	plan, err := d.explain(ctx, sql, desc.ParamOIDs)
+	if err == nil {
+		out.Clock = clock.MatchString(plan)
+		out.Tables, err = d.roots(ctx, relations(plan))
+	}
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		out.Error, out.Hint = pg.Message, pg.Hint
 		if pg.Code == "42501" {
@@ -155,8 +160,12 @@ func (d *describer) kind(oid uint32) mapper.Type {
 	return mapper.Text
 }
 
-// tablesOf finds the tables that a query reads, also through views and functions that the planner inlines, by asking the planner.
-func (d *describer) tablesOf(ctx context.Context, sql string, params []uint32) ([]string, error) {
+// clock finds in a plan what makes rows depend on the present time.
+var clock = regexp.MustCompile(`\b(CURRENT_DATE|CURRENT_TIMESTAMP|LOCALTIMESTAMP|CURRENT_TIME|LOCALTIME)\b|\b(now|clock_timestamp|statement_timestamp|transaction_timestamp)\(\)`)
+
+// explain gives the planner's view of a query, which names the tables that it reads, also through views and functions that the
+// planner inlines.
+func (d *describer) explain(ctx context.Context, sql string, params []uint32) (string, error) {
 	args := make([]string, len(params))
 	for i, oid := range params {
 		args[i] = "null::" + d.display(oid)
@@ -164,7 +173,7 @@ func (d *describer) tablesOf(ctx context.Context, sql string, params []uint32) (
 	// The statement is planned generically, so that no branch of it is cut off because a parameter is NULL.
 	tx, err := d.conn.Begin(ctx)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
 	types := make([]string, len(params))
@@ -182,7 +191,7 @@ func (d *describer) tablesOf(ctx context.Context, sql string, params []uint32) (
 	var plan string
 	for _, s := range []string{"set local plan_cache_mode = force_generic_plan", "set local constraint_exclusion = off", "set local enable_partition_pruning = off", "prepare nubridge_check" + declare + " as " + sql} {
 		if _, err := tx.Exec(ctx, s, pgx.QueryExecModeSimpleProtocol); err != nil {
-			return nil, fmt.Errorf("plan query: %w", err)
+			return "", fmt.Errorf("plan query: %w", err)
 		}
 	}
 	err = tx.QueryRow(ctx, "explain (verbose, costs off, format json) execute nubridge_check"+execute, pgx.QueryExecModeSimpleProtocol).Scan(&plan)
@@ -190,7 +199,7 @@ func (d *describer) tablesOf(ctx context.Context, sql string, params []uint32) (
 		err = derr
 	}
 	if err != nil {
-		return nil, fmt.Errorf("plan query: %w", err)
+		return "", fmt.Errorf("plan query: %w", err)
 	}
-	return d.roots(ctx, relations(plan))
+	return plan, nil
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"nubridge/mapper"
@@ -108,37 +109,28 @@ func (a *Altered) count(before, after mapper.Body) {
 }
 
 // Keys lists the keys of all documents of a flow that the database has now: those that the rows of the tables with a direct route
-// name. It reads by cursor and holds one connection until the caller stops.
+// name, in the very text that the feed gives them. It reads by cursor and holds one connection until the caller stops.
 func Keys(ctx context.Context, db *pgxpool.Pool, m *mapper.Mapping, flow mapper.Flow) iter.Seq2[mapper.Key, error] {
 	return func(yield func(mapper.Key, error) bool) {
 		table, columns, ok := m.KeyTable(flow)
 		if !ok {
-			yield("", fmt.Errorf("no table of flow %q names its documents directly", flow))
+			yield("", fmt.Errorf("no route of flow %s names its documents by key:, so they cannot be listed; hint: give the table of the root query such a route", flow))
 			return
 		}
 		quoted := make([]string, len(columns))
 		for i, c := range columns {
-			quoted[i] = pgx.Identifier{c}.Sanitize() + "::text"
+			quoted[i] = pgx.Identifier{c}.Sanitize()
 		}
 		schema, name, _ := strings.Cut(table, ".")
 		sql := "select distinct " + strings.Join(quoted, ", ") + " from " + pgx.Identifier{schema, name}.Sanitize()
-		rows, err := db.Query(ctx, sql)
+		rows, err := db.Query(ctx, sql, pgx.QueryResultFormats{pgx.TextFormatCode})
 		if err != nil {
 			yield("", err)
 			return
 		}
 		defer rows.Close()
 		for rows.Next() {
-			values, err := rows.Values()
-			if err != nil {
-				yield("", err)
-				return
-			}
-			parts := make([]string, len(values))
-			for i, v := range values {
-				parts[i], _ = v.(string)
-			}
-			if !yield(mapper.KeyOf(parts...), nil) {
+			if k, named := keyOf(rows); named && !yield(k, nil) {
 				return
 			}
 		}
@@ -146,4 +138,19 @@ func Keys(ctx context.Context, db *pgxpool.Pool, m *mapper.Mapping, flow mapper.
 			yield("", err)
 		}
 	}
+}
+
+// keyOf makes a key of a row in text; a row with a NULL names no document.
+func keyOf(rows pgx.Rows) (mapper.Key, bool) {
+	values := rows.RawValues()
+	parts := make([]string, len(values))
+	for i, v := range values {
+		if v == nil {
+			return "", false
+		}
+		if parts[i] = string(v); rows.FieldDescriptions()[i].DataTypeOID == pgtype.BoolOID {
+			parts[i] = map[string]string{"t": "true", "f": "false"}[parts[i]]
+		}
+	}
+	return mapper.KeyOf(parts...), true
 }

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"time"
+
+	"nubridge/internal/ledger"
+	"nubridge/mapper"
+	"nubridge/mapper/documents"
+)
+
+// remapEvery is how often it is looked whether the present day changes what documents look like.
+const remapEvery = time.Minute
+
+// remapReason is the reason of the requests that a changed mapping makes.
+const remapReason = "mapping changed"
+
+// remapper sees to it that a changed mapping reaches documents whose rows do not change: after a reload, after a start with another
+// folder than before, after a change of the portal's schema, and at midnight where documents depend on the day.
+type remapper struct {
+	*environment
+	// followed are the fingerprints that this process has seen to: two instances with different folders must not chase each other.
+	followed map[mapper.Flow][]byte
+}
+
+func (r *remapper) run(ctx context.Context) error {
+	r.followed = map[mapper.Flow][]byte{}
+	for {
+		for _, f := range r.flows {
+			if err := r.follow(ctx, f.loop.Status().Flow); err != nil && ctx.Err() == nil {
+				r.log.Warn("a changed mapping is not followed yet", "flow", string(f.loop.Status().Flow), "error", err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-r.remapped:
+		case <-time.After(remapEvery):
+		}
+	}
+}
+
+// follow asks a flow for the documents that its mapping makes otherwise than they were last sent.
+func (r *remapper) follow(ctx context.Context, flow mapper.Flow) error {
+	mapping := r.mapping.Load()
+	sum := mapping.Sum(flow)
+	if sum == nil || bytes.Equal(sum, r.followed[flow]) {
+		return nil
+	}
+	last, err := r.bridge.store.MappingSum(ctx, r.name, flow)
+	if err != nil {
+		return err
+	}
+	if last != nil && !bytes.Equal(last, sum) {
+		n, err := r.request(ctx, flow, mapping)
+		if err != nil {
+			return err
+		}
+		r.log.Info("the mapping has changed: documents that it makes otherwise are sent", "flow", string(flow), "documents", n)
+	}
+	if !bytes.Equal(last, sum) { // I10: what was asked for is stored before it is noted as done
+		if err := r.bridge.store.KeepMappingSum(ctx, r.name, flow, sum); err != nil {
+			return err
+		}
+	}
+	r.followed[flow] = sum
+	return nil
+}
+
+// request goes over all documents, those of the OMS and those that NuORDER has of us, batch by batch. // I6
+func (r *remapper) request(ctx context.Context, flow mapper.Flow, mapping *mapper.Mapping) (int, error) {
+	batch, n := make([]mapper.Key, 0, remapBatch), 0
+	flush := func() error {
+		altered, err := r.altered(ctx, flow, mapping, batch)
+		batch = batch[:0]
+		n += len(altered)
+		if err != nil || len(altered) == 0 {
+			return err
+		}
+		return r.bridge.store.Request(ctx, r.name, flow, altered, remapReason, ledger.RankBulk)
+	}
+	for key, err := range documents.Keys(ctx, r.bridge.oms, mapping, flow) {
+		if err != nil {
+			return n, fmt.Errorf("list the documents: %w", err)
+		}
+		if batch = append(batch, key); len(batch) == remapBatch {
+			if err := flush(); err != nil {
+				return n, err
+			}
+		}
+	}
+	if err := flush(); err != nil {
+		return n, err
+	}
+	if flow.Kind() == mapper.Order {
+		return n, nil // an order that NuORDER has and the OMS has not may be one that a buyer is still at
+	}
+	for after := mapper.Key(""); ; {
+		keys, err := r.bridge.store.KnownKeys(ctx, r.name, flow.Kind(), after, remapBatch)
+		if err != nil {
+			return n, err
+		}
+		if batch = append(batch, keys...); len(batch) > 0 {
+			if err := flush(); err != nil {
+				return n, err
+			}
+		}
+		if len(keys) < remapBatch {
+			return n, nil
+		}
+		after = keys[len(keys)-1]
+	}
+}
+
+const remapBatch = 500
+
+// altered picks the keys whose document is not what was last sent.
+func (r *remapper) altered(ctx context.Context, flow mapper.Flow, mapping *mapper.Mapping, keys []mapper.Key) ([]mapper.Key, error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	wants := make([]mapper.Want, len(keys))
+	for i, k := range keys {
+		wants[i] = mapper.Want{Key: k}
+	}
+	docs, err := r.reader.Read(ctx, flow, wants)
+	if err != nil {
+		return nil, err
+	}
+	objects, err := r.bridge.store.ByKey(ctx, r.name, flow.Kind(), keys)
+	if err != nil {
+		return nil, err
+	}
+	var open []mapper.OpenOrder
+	if flow == mapper.Inventory && r.poller != nil {
+		if open, err = r.openOrders(ctx); err != nil {
+			return nil, err
+		}
+	}
+	var out []mapper.Key
+	for i, key := range keys {
+		if docs[i].Document != nil {
+			docs[i].Document.SetOpenOrders(open)
+		}
+		body, err := mapping.Body(flow, key, docs[i].Document)
+		if err != nil {
+			return nil, err
+		}
+		if differs(flow, &body, objects[key]) {
+			out = append(out, key)
+		}
+	}
+	return out, nil
+}
+
+// differs tells whether the flow has something to do about a body. What an order flow leaves to another one is not its business.
+func differs(flow mapper.Flow, body *mapper.Body, o ledger.Object) bool {
+	there := o.Known || o.InDoubt || o.RemoteID != ""
+	part, sent := o.Parts[ledger.PartOf(flow)]
+	switch {
+	case !there && (body.Filtered || len(body.Violations) > 0 && flow.Kind() == mapper.Order):
+		return false
+	case len(body.Violations) == 0 && sent && !o.InDoubt && part.Hash == ledger.HashOf(body.JSON):
+		return false
+	case flow == mapper.OrderCreation:
+		return !there
+	case flow.Kind() == mapper.Order:
+		return there
+	}
+	return true
+}
