@@ -37,6 +37,13 @@ func rulesOf(file, zeroPrice string) map[string]rule {
 			"pricing":             {say: "The prices", required: true},
 			"pricing.*.wholesale": {say: "The wholesale price", required: true, positive: zeroPrice != "send", notNegative: true},
 			"pricing.*.retail":    {say: "The retail price", notNegative: true},
+			"price_sheets":        {say: "The price sheets", list: sheetRules, note: "each template and currency once; opt-in: rows of the product in price sheets, not part of the product itself"},
+
+			"price_sheets[].template":      {say: "The price sheet's name", required: true},
+			"price_sheets[].currency_code": {say: "The price sheet's currency", required: true},
+			"price_sheets[].wholesale":     {say: "The wholesale price of the sheet", required: true, positive: zeroPrice != "send", notNegative: true},
+			"price_sheets[].retail":        {say: "The retail price of the sheet", notNegative: true},
+			"price_sheets[].sizes[].size":  {say: "The size", required: true},
 		}
 	case "customers.yaml":
 		return map[string]rule{
@@ -256,6 +263,27 @@ func skipValue(text []byte, i int) int {
 		}
 	}
 	return min(i+1, len(text))
+}
+
+// sheetRules demands that a product has one row in each price sheet and currency.
+func sheetRules(c *evalContext, text []byte) {
+	type row struct {
+		Template string `json:"template"`
+		Currency string `json:"currency_code"`
+	}
+	var list []row
+	if err := json.Unmarshal(text, &list); err != nil {
+		return
+	}
+	slices.SortFunc(list, func(a, b row) int {
+		return strings.Compare(a.Template+"\x00"+a.Currency, b.Template+"\x00"+b.Currency)
+	})
+	for i := 1; i < len(list); i++ {
+		if list[i] == list[i-1] {
+			c.violate("unique", list[i].Template, fmt.Sprintf("The product has two rows in price sheet %s in %s. Give one in OMS, or group them in the mapping.", list[i].Template, list[i].Currency))
+			return
+		}
+	}
 }
 
 // addressRules demands at least one billing and one shipping address, and at most one default of each.

@@ -22,6 +22,10 @@ func (r *Products) Deliver(ctx context.Context, w sink.Work) (sink.Delivery, err
 	if err != nil {
 		return t.end("", err)
 	}
+	body, sheets, err := withoutSheets(body)
+	if err != nil {
+		return t.end("", err)
+	}
 	before := t.object.RemoteID
 	var p Product
 	if t.object.RemoteID != "" {
@@ -39,6 +43,9 @@ func (r *Products) Deliver(ctx context.Context, w sink.Work) (sink.Delivery, err
 	t.learn(&p)
 	t.object.RemoteKey = w.Body.RemoteKey
 	delete(t.object.Identity, identityArchived)
+	if err := r.sheets(ctx, t, sheets, t.work.Object.InDoubt || before != t.object.RemoteID); err != nil {
+		return t.end("", err)
+	}
 	t.sent(w.Body.JSON)
 	if before != "" && before != t.object.RemoteID {
 		// A new product has no stock, which NuORDER takes for no limit on orders.
@@ -117,8 +124,11 @@ func (r *Products) archive(ctx context.Context, t *turn) (sink.Delivery, error) 
 			return t.end("", err)
 		}
 	}
-	body, err := with(body, map[string]any{"archived": true, "active": false})
+	body, _, err := withoutSheets(body)
 	if err != nil {
+		return t.end("", err)
+	}
+	if body, err = with(body, map[string]any{"archived": true, "active": false}); err != nil {
 		return t.end("", err)
 	}
 	p, err := r.client.UpdateProduct(ctx, t.object.RemoteID, body)
