@@ -209,35 +209,31 @@ func (f *fileCompiler) expressions() {
 
 // missingFields reports fields that the remote requires and the mapping does not have.
 func (f *fileCompiler) missingFields(t *treeCompiler) {
-	var paths []string
-	for p, r := range t.rules {
-		if !r.required || t.has(p) {
+	for _, p := range slices.Sorted(mapKeys(t.rules)) {
+		if !t.rules[p].required || t.at(p) != nil {
 			continue
 		}
-		parent := ""
+		place := f.fields
 		if i := strings.LastIndexByte(p, '.'); i >= 0 {
-			parent = p[:i]
+			place = t.at(p[:i])
 		}
-		if parent == "" || t.has(parent) {
-			paths = append(paths, p)
+		if place != nil {
+			f.add(place.Finding(Error, fmt.Sprintf("the required field %s is not mapped", p), t.rules[p].say+" is required by NuORDER", ""))
 		}
-	}
-	slices.Sort(paths)
-	for _, p := range paths {
-		f.add(f.fields.Finding(Error, fmt.Sprintf("the required field %s is not mapped", p), t.rules[p].say+" is required by NuORDER", ""))
 	}
 }
 
-func (t *treeCompiler) has(pattern string) bool {
-	if t.seen[pattern] != nil {
-		return true
+// at finds the place in the mapping that a rule's path names.
+func (t *treeCompiler) at(pattern string) *Node {
+	if n := t.seen[pattern]; n != nil {
+		return n
 	}
-	for p := range t.seen {
+	for p, n := range t.seen {
 		if generalPath(p) == pattern {
-			return true
+			return n
 		}
 	}
-	return false
+	return nil
 }
 
 // generalPath replaces the key of a currency by the star that rules use.

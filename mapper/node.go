@@ -90,7 +90,21 @@ func syntaxFinding(src *sourceFile, err error) Finding {
 			f.Source = src.line(f.Line)
 		}
 	}
+	f.Expected, f.Suggestion = "YAML that can be read", syntaxHint(f)
 	return f
+}
+
+// syntaxHint says what a line that YAML cannot read most likely lacks.
+func syntaxHint(f Finding) string {
+	switch {
+	case strings.Contains(f.Source, "\t"):
+		return "indent with blanks: YAML takes no tabs"
+	case strings.Contains(f.Source, "{"):
+		return `inside {...} an expression that holds a comma, a quote or a bracket stands in quotes: {color: 'row["Color Name"]'}`
+	case strings.Contains(f.Message, "map key-value") || strings.Contains(f.Message, "mapping value"):
+		return "an expression that holds \": \" stands in quotes; entries of one mapping stand under each other"
+	}
+	return "an expression that begins with a quote, a bracket, * or & or holds \": \" or \" #\" stands in quotes as a whole"
 }
 
 type nodeBuilder struct {

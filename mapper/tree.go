@@ -85,7 +85,14 @@ func (t *treeCompiler) build(n *Node, s *scope, path string) *tree {
 	case Sequence:
 		out.kind = sequenceTree
 		for _, i := range n.Items {
-			out.items = append(out.items, t.build(i, s, path+"[]"))
+			if i.Get("each") == nil || i.Get("key") != nil {
+				out.items = append(out.items, t.build(i, s, path+"[]"))
+				continue
+			}
+			// A list inside a list is spliced in: its elements are the list's, and what is demanded of the list is asked once.
+			spliced := t.build(i, s, path)
+			spliced.rule = nil
+			out.items = append(out.items, spliced)
 		}
 	case Map:
 		t.mapping(out, n, s)

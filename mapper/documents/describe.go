@@ -134,6 +134,14 @@ func (d *describer) load(ctx context.Context, oids []uint32) error {
 
 func (d *describer) display(oid uint32) string { return d.types[oid].name }
 
+// base gives the type behind a domain, which is what a query's result tells of it.
+func (d *describer) base(oid uint32) uint32 {
+	for d.types[oid].kind == 'd' {
+		oid = d.types[oid].base
+	}
+	return oid
+}
+
 // kind tells what a column of the type is in an expression.
 func (d *describer) kind(oid uint32) mapper.Type {
 	t := d.types[oid]

@@ -59,6 +59,7 @@ func Inspect(ctx context.Context, db *pgxpool.Pool, names []string) (draft.Catal
 }
 
 func resolve(all []tableRow, name string) (tableRow, error) {
+	name = strings.ReplaceAll(name, `"`, "") // as in SQL
 	var hits []tableRow
 	var known []string
 	for _, t := range all {

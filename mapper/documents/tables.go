@@ -160,7 +160,7 @@ func (d *describer) table(ctx context.Context, oid uint32, ident string, info *m
 		return err
 	}
 	for _, c := range cols {
-		info.Columns = append(info.Columns, mapper.Column{Name: c.name, Type: d.kind(c.typ), Database: d.display(c.typ)})
+		info.Columns = append(info.Columns, mapper.Column{Name: c.name, Type: d.kind(c.typ), Database: d.display(d.base(c.typ))})
 	}
 	if !info.Partitioned {
 		return d.identity(ctx, oid, ident, info, notNull)
