@@ -21,7 +21,7 @@ func (e *RouteError) Error() string {
 }
 
 // Route names the documents that a change touches, by the new row and by the old one. A change of a table that the flow does
-// not watch, a truncate or a message touches nothing.
+// not watch, or a message, touches nothing; nor does a truncate, which the sink takes for a change of everything.
 func (m *Mapping) Route(flow Flow, c *cdc.Change) (Touches, error) {
 	x := m.flows[flow]
 	if x == nil {

@@ -20,6 +20,8 @@ type heldBack struct {
 	keys   []mapper.Key
 	hops   []mapper.Hop
 	change *cdc.Record
+	// everything tells that the record empties a table, which names no row: any document may have changed.
+	everything bool
 }
 
 const holdRetry = 25 * time.Millisecond
@@ -128,12 +130,16 @@ func (l *Loop) route(t *track, rec *cdc.Record) *heldBack {
 		l.unreadable(r, rec, "record_unreadable", err)
 		return nil
 	}
+	src := source{rec.XID, rec.Position.Commit, rec.Position.Epoch}
+	if rec.Op == cdc.OpTruncate && l.Everything != nil && slices.Contains(l.Mapper.Tables(l.config.Flow), change.Schema+"."+change.Table) {
+		r.open = 1
+		return &heldBack{record: r, source: src, change: rec, everything: true}
+	}
 	touches, err := l.Mapper.Route(l.config.Flow, change)
 	if err != nil {
 		l.unreadable(r, rec, "record_unroutable", err)
 		return nil
 	}
-	src := source{rec.XID, rec.Position.Commit, rec.Position.Epoch}
 	if len(touches.Hops) > 0 {
 		r.open = 1
 		return &heldBack{record: r, source: src, keys: touches.Keys, hops: touches.Hops, change: rec}
@@ -208,6 +214,7 @@ func (l *Loop) hop(ctx context.Context, held []heldBack) []heldBack {
 		return held
 	}
 	var ready, wait []heldBack
+	everything := false
 	args := map[mapper.HopID][][]string{}
 	for i, h := range held {
 		if !visible[i] {
@@ -215,6 +222,7 @@ func (l *Loop) hop(ctx context.Context, held []heldBack) []heldBack {
 			continue
 		}
 		ready = append(ready, h)
+		everything = everything || h.everything
 		for _, hop := range h.hops {
 			args[hop.ID] = append(args[hop.ID], hop.Values)
 		}
@@ -230,6 +238,12 @@ func (l *Loop) hop(ctx context.Context, held []heldBack) []heldBack {
 			return held
 		}
 		answers[id] = keys
+	}
+	if everything { // I1: what is asked for is stored before the record settles
+		if err := l.Everything(ctx); err != nil {
+			l.failed(ctx, "the documents of an emptied table cannot be listed", err)
+			return held
+		}
 	}
 	l.board.mu.Lock()
 	defer l.board.mu.Unlock()

@@ -25,6 +25,9 @@ type Deps struct {
 	// OpenOrders gives what approved NuORDER orders have taken and the OMS does not know yet, for stock; nil if orders are not
 	// polled. It is asked before documents are read, so that an order which the OMS takes meanwhile counts twice rather than never.
 	OpenOrders func(ctx context.Context) ([]mapper.OpenOrder, error)
+	// Everything asks the flow, by requests in the ledger, for all documents that differ from what was last sent. It is called when a
+	// table was emptied, which names no row; nil passes over that.
+	Everything func(ctx context.Context) error
 	Logger     *slog.Logger
 	Tracer     trace.Tracer
 	// Measures takes what deliveries leave behind for metrics.

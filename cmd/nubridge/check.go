@@ -94,6 +94,7 @@ func (k *checker) folders() map[string]*mapper.Folder {
 		folder, findings := mapper.Load(mappingFolder(k.cfg, e), e.Overlay)
 		k.findings(area, findings)
 		out[name] = folder
+		k.unowned(area, e)
 		if m := e.Flows[string(mapper.OrdersIn)]; m == "" || m == "off" {
 			continue
 		}
@@ -119,6 +120,17 @@ func (k *checker) folders() map[string]*mapper.Folder {
 		}
 	}
 	return out
+}
+
+// unowned warns of order flows that have nothing to do: orders that were born in the OMS belong to the environment that imports. // I12
+func (k *checker) unowned(area string, e *config.Environment) {
+	active := func(flow string) bool { return e.Flows[flow] != "" && e.Flows[flow] != "off" }
+	if e.Flows[string(mapper.OrdersIn)] != "on" && active(string(mapper.OrderCreation)) {
+		k.all = append(k.all, checked{
+			Status: "warn", Area: area, Code: "orders_not_ours", Text: "order_creation is on and orders_in is not: no order that was born in the OMS is created at NuORDER by this environment",
+			Hint: "set orders_in to on in the one environment that such orders belong to",
+		})
+	}
 }
 
 func (k *checker) source(ctx context.Context, folders map[string]*mapper.Folder) {

@@ -115,8 +115,12 @@ func (c mappingTryCmd) Run(ctx context.Context, s std) error {
 	if !m.mapping.Maps(flow) {
 		return usageError{fmt.Errorf("the mapping of %s has no flow %s", name, flow)}
 	}
-	object, noLedger := lastSent(ctx, cfg, name, flow, mapper.Key(c.Key))
-	trial, err := m.reader.Try(ctx, flow, mapper.Key(c.Key), object.Parts[ledger.PartOf(flow)].Body)
+	key, err := m.reader.Spell(ctx, flow, mapper.Key(c.Key))
+	if err != nil {
+		return usageError{err}
+	}
+	object, noLedger := lastSent(ctx, cfg, name, flow, key)
+	trial, err := m.reader.Try(ctx, flow, key, object.Parts[ledger.PartOf(flow)].Body)
 	if err != nil {
 		return err
 	}

@@ -14,8 +14,11 @@ import (
 // remapEvery is how often it is looked whether the present day changes what documents look like.
 const remapEvery = time.Minute
 
-// remapReason is the reason of the requests that a changed mapping makes.
-const remapReason = "mapping changed"
+// Reasons of requests for documents whose rows did not change.
+const (
+	remapReason   = "mapping changed"
+	emptiedReason = "table emptied"
+)
 
 // remapper sees to it that a changed mapping reaches documents whose rows do not change: after a reload, after a start with another
 // folder than before, after a change of the portal's schema, and at midnight where documents depend on the day.
@@ -29,8 +32,8 @@ func (r *remapper) run(ctx context.Context) error {
 	r.followed = map[mapper.Flow][]byte{}
 	for {
 		for _, f := range r.flows {
-			if err := r.follow(ctx, f.loop.Status().Flow); err != nil && ctx.Err() == nil {
-				r.log.Warn("a changed mapping is not followed yet", "flow", string(f.loop.Status().Flow), "error", err)
+			if err := r.follow(ctx, f.name); err != nil && ctx.Err() == nil {
+				r.log.Warn("a changed mapping is not followed yet", "flow", string(f.name), "error", err)
 			}
 		}
 		select {
@@ -54,7 +57,7 @@ func (r *remapper) follow(ctx context.Context, flow mapper.Flow) error {
 		return err
 	}
 	if last != nil && !bytes.Equal(last, sum) {
-		n, err := r.request(ctx, flow, mapping)
+		n, err := r.request(ctx, flow, mapping, remapReason)
 		if err != nil {
 			return err
 		}
@@ -70,7 +73,7 @@ func (r *remapper) follow(ctx context.Context, flow mapper.Flow) error {
 }
 
 // request goes over all documents, those of the OMS and those that NuORDER has of us, batch by batch. // I6
-func (r *remapper) request(ctx context.Context, flow mapper.Flow, mapping *mapper.Mapping) (int, error) {
+func (r *remapper) request(ctx context.Context, flow mapper.Flow, mapping *mapper.Mapping, reason string) (int, error) {
 	batch, n := make([]mapper.Key, 0, remapBatch), 0
 	flush := func() error {
 		altered, err := r.altered(ctx, flow, mapping, batch)
@@ -79,7 +82,7 @@ func (r *remapper) request(ctx context.Context, flow mapper.Flow, mapping *mappe
 		if err != nil || len(altered) == 0 {
 			return err
 		}
-		return r.bridge.store.Request(ctx, r.name, flow, altered, remapReason, ledger.RankBulk)
+		return r.bridge.store.Request(ctx, r.name, flow, altered, reason, ledger.RankBulk)
 	}
 	for key, err := range documents.Keys(ctx, r.bridge.oms, mapping, flow) {
 		if err != nil {

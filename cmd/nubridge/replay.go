@@ -193,7 +193,13 @@ type replayer struct {
 func (r *replayer) gather(ctx context.Context, c replayCmd, w window) error {
 	switch {
 	case len(c.Keys) > 0:
-		r.add(keysOf(c.Keys)...)
+		for _, typed := range keysOf(c.Keys) {
+			key, err := r.reader.Spell(ctx, r.flow, typed)
+			if err != nil {
+				return err
+			}
+			r.add(key)
+		}
 		return nil
 	case c.All:
 		return r.everything(ctx)

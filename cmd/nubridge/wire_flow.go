@@ -53,6 +53,13 @@ func (f *flow) renew() error {
 	deps := sink.Deps{
 		Log: group, Reader: e.reader, Mapper: current{&e.mapping}, Remote: f.remote, Ledger: b.store, Logger: b.log, Tracer: b.tel.Tracer("sink"),
 		Measures: b.measures.sink,
+		Everything: func(ctx context.Context) error {
+			n, err := (&remapper{environment: e}).request(ctx, f.name, e.mapping.Load(), emptiedReason)
+			if err == nil {
+				e.log.Info("a table was emptied: documents that differ are sent", "flow", string(f.name), "documents", n)
+			}
+			return err
+		},
 	}
 	if orders := e.cfg.Flows[string(mapper.OrdersIn)]; orders == "on" || orders == "test" {
 		deps.OpenOrders = e.openOrders

@@ -2,9 +2,13 @@ package documents
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"nubridge/internal/fault"
 	"nubridge/mapper"
@@ -62,6 +66,54 @@ func (r *Reader) Try(ctx context.Context, flow mapper.Flow, key mapper.Key, last
 		}
 	}
 	return t, nil
+}
+
+// Spell gives a key that a person typed in the text that the database gives it: char(n) is padded, an uuid in lower case, a number
+// without leading zeros. A key that names no document stays as it is.
+func (r *Reader) Spell(ctx context.Context, flow mapper.Flow, key mapper.Key) (mapper.Key, error) {
+	plan, ok := r.mapping().Plan(flow)
+	if !ok {
+		return key, nil
+	}
+	columns := make([]string, len(plan.Root.Key))
+	for i, at := range plan.Root.Key {
+		columns[i] = plan.Root.Columns[at].Name + " (" + plan.Root.Columns[at].Database + ")"
+	}
+	wrong := &fault.Error{
+		Kind: fault.Reject, Code: "document_key", Err: fmt.Errorf("the key %q is none of flow %s; expected %s", string(key), flow, strings.Join(columns, "|")),
+		Hint: "several columns are joined by |, and a | inside a value is written \\|",
+	}
+	args, err := keyArrays([]mapper.Key{key}, len(plan.Root.Key))
+	if err != nil {
+		return key, wrong
+	}
+	conn, err := r.db.Acquire(ctx)
+	if err != nil {
+		return key, readFault("connect", err)
+	}
+	defer conn.Release()
+	s := &session{conn: conn.Conn()}
+	name, err := s.prepare(ctx, plan.Root)
+	if err != nil {
+		return key, err
+	}
+	rr := conn.Conn().PgConn().ExecPrepared(ctx, name, args, nil, nil)
+	var found []mapper.Key
+	for rr.NextRow() {
+		if k := mapper.Key(rowKey(nil, rr.Values(), plan.Root.Key, plan.Root.Columns)); !slices.Contains(found, k) {
+			found = append(found, k)
+		}
+	}
+	if _, err := rr.Close(); err != nil {
+		if pg, ok := errors.AsType[*pgconn.PgError](err); ok && strings.HasPrefix(pg.Code, "22") {
+			return key, wrong
+		}
+		return key, readFault("key", err)
+	}
+	if len(found) == 1 {
+		return found[0], nil
+	}
+	return key, nil
 }
 
 func trialPart(name string, s mapper.Slice) TrialPart {

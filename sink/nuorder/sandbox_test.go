@@ -212,6 +212,22 @@ func TestProductIsMadeChangedArchivedAndRestored(t *testing.T) {
 	})
 }
 
+func TestStockThatIsGoneIsZeroAndNotWithoutALimit(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, w *world) {
+		d := w.must(mapper.Products, "1", "B-1", product("one", ""), ledger.Delivered)
+		w.must(mapper.Inventory, "1", "B-1", stock(5), ledger.Delivered)
+		w.must(mapper.Inventory, "1", "B-1", `{"inventory":[]}`, ledger.Delivered)
+		raw, err := w.client.ReadInventory(t.Context(), d.Object.RemoteID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text := string(raw); strings.Count(text, `"quantity":0`) != 2 || strings.Contains(text, `"quantity":1`) || strings.Contains(text, `"quantity":7`) {
+			t.Errorf("got %s, want zero of both sizes", text)
+		}
+	})
+}
+
 func (w *world) stored(id string) map[string]any {
 	w.t.Helper()
 	p, err := w.client.Product(w.t.Context(), id)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/shopspring/decimal"
 
+	"nubridge/internal/fault"
 	"nubridge/internal/ledger"
 	"nubridge/mapper"
 	"nubridge/sink"
@@ -87,6 +88,10 @@ func (r *Shipments) ship(ctx context.Context, t *turn, body []byte) (sink.Delive
 		return t.end("", err)
 	}
 	got, err := r.sendShipments(ctx, t, list, out)
+	if fault.KindOf(err) == fault.Reject && editIsDue(t, list) {
+		// The line came into the order in the OMS, and the edit that tells NuORDER of it travels beside the shipment.
+		return t.wait(mapper.Ref{Flow: mapper.OrderEdits, Key: t.work.Body.Key})
+	}
 	if err != nil {
 		return t.end("", fmt.Errorf("send the shipments of order %s: %w", omsNumber(t.work.Body), err))
 	}
@@ -98,6 +103,21 @@ func (r *Shipments) ship(ctx context.Context, t *turn, body []byte) (sink.Delive
 	t.object.Parts[partShipments] = ledger.Part{Hash: sha256.Sum256(t.work.Body.JSON), Body: out, At: t.now}
 	r.tell(ctx, t.object.RemoteID, "shipped", t.object.Identity[identityShipped]+" units shipped, "+t.object.Identity[identityOpenUnits]+" open")
 	return t.end(ledger.Delivered, nil)
+}
+
+// editIsDue tells that something has shipped that the order, as NuORDER was last told of it, does not hold.
+func editIsDue(t *turn, list json.RawMessage) bool {
+	body := t.object.Parts[partBody].Body
+	doc, err := readOrderDoc(body)
+	if len(body) == 0 || err != nil {
+		return false
+	}
+	lines, err := readLines(doc["line_items"])
+	if err != nil {
+		return false
+	}
+	shipped := newItemSums()
+	return shippedOf(list, shipped) == nil && belowShipped(withoutZero(lines), shipped) != nil
 }
 
 // sendShipments sends the list inside an update of the order, or by its own call where the portal has one.

@@ -2,7 +2,11 @@ package nuorder
 
 import (
 	"context"
+	"encoding/json"
+	"maps"
 	"net/http"
+	"slices"
+	"strings"
 
 	"nubridge/internal/fault"
 	"nubridge/internal/ledger"
@@ -26,6 +30,12 @@ func (r *Stock) Deliver(ctx context.Context, w sink.Work) (sink.Delivery, error)
 		}
 		body = zero
 	}
+	if !w.Body.Filtered && noStock(body) {
+		var err error
+		if body, err = r.nothingToSell(ctx, &w); err != nil {
+			return t.end("", err)
+		}
+	}
 	err := r.write(ctx, t, body)
 	switch {
 	case err == nil:
@@ -41,6 +51,45 @@ func (r *Stock) Deliver(ctx context.Context, w sink.Work) (sink.Delivery, error)
 	t.sent(body)
 	return t.end(ledger.Delivered, nil)
 }
+
+// noStock tells that a body has no stock element at all, which NuORDER takes for no limit on orders.
+func noStock(body []byte) bool {
+	var doc struct {
+		Inventory []json.RawMessage `json:"inventory"`
+	}
+	return decode(body, &doc) == nil && len(doc.Inventory) == 0
+}
+
+// nothingToSell gives a body with zero of each size of the product: a product whose last stock row is gone from the OMS must not
+// be without a limit. Who wants no limit says prebook.
+func (r *Stock) nothingToSell(ctx context.Context, w *sink.Work) ([]byte, error) {
+	product, known, err := productOf(ctx, r.objects, w)
+	if err != nil || !known {
+		return w.Body.JSON, err
+	}
+	type size struct {
+		Size     string `json:"size"`
+		Quantity int    `json:"quantity"`
+	}
+	sizes, warehouse := []size{}, ""
+	for _, name := range slices.Sorted(maps.Keys(product.Identity)) {
+		if s, ok := strings.CutPrefix(name, identitySize); ok {
+			sizes = append(sizes, size{Size: s})
+		}
+		if code, ok := strings.CutPrefix(name, identityWarehouse); ok && (warehouse == "" || code == defaultWarehouse) {
+			warehouse = code
+		}
+	}
+	if warehouse == "" {
+		warehouse = defaultWarehouse
+	}
+	return encodeJSON(map[string]any{"inventory": []any{map[string]any{
+		"warehouse": warehouse, "prebook": false, "wip": []any{map[string]any{"name": "immediate", "sizes": sizes}},
+	}}})
+}
+
+// defaultWarehouse is the one that every portal has.
+const defaultWarehouse = "default"
 
 // codeNoProduct is for use inside this file: the product is not at NuORDER.
 const codeNoProduct = "product_missing"
