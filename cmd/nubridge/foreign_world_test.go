@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -18,6 +19,7 @@ import (
 	"nubridge/internal/config"
 	"nubridge/internal/lifecycle"
 	"nubridge/internal/sandbox"
+	"nubridge/internal/sandbox/nuorder"
 	"nubridge/internal/sandbox/oms"
 	"nubridge/internal/sandbox/postgres"
 	"nubridge/internal/sandbox/postgres/pgtest"
@@ -34,12 +36,22 @@ type foreignWorld struct {
 	g     *lifecycle.Group
 }
 
-// newForeign starts the world without the bridge. The database's tables have no replica identities and the folder is a copy that
-// the test may change.
+// foreignOMS says which one it is: the folder in testdata with schema.sql, data.sql and mapping, and what its portal demands.
+type foreignOMS struct {
+	folder, database string
+	schemas          map[string][]nuorder.Field
+}
+
+// newForeign starts the world without the bridge. The database's tables have no replica identities.
 func newForeign(t *testing.T) *foreignWorld {
+	return newForeignOf(t, foreignOMS{folder: "foreign", database: "loom"})
+}
+
+// newForeignOf does so for any of them. The mapping folder is a copy that the test may change.
+func newForeignOf(t *testing.T, o foreignOMS) *foreignWorld {
 	server := pgtest.Server(t, postgres.Config{})
 	ctx := t.Context()
-	w, err := sandbox.Start(ctx, sandbox.Config{Server: server, Sizes: oms.Sizes{Seed: 1, Styles: 1, Colors: 1, SizesPerRun: 1, Customers: 1, PurchaseOrders: 1, OldOrders: 1, RecentOrders: 1}})
+	w, err := sandbox.Start(ctx, sandbox.Config{Server: server, Schemas: o.schemas, Sizes: oms.Sizes{Seed: 1, Styles: 1, Colors: 1, SizesPerRun: 1, Customers: 1, PurchaseOrders: 1, OldOrders: 1, RecentOrders: 1}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,12 +60,12 @@ func newForeign(t *testing.T) *foreignWorld {
 			t.Error(err)
 		}
 	})
-	if err := server.CreateDatabase(ctx, "loom"); err != nil {
+	if err := server.CreateDatabase(ctx, o.database); err != nil {
 		t.Fatal(err)
 	}
-	f := &foreignWorld{t: t, world: w, pool: pgtest.PoolOf(t, server.URL("loom"))}
+	f := &foreignWorld{t: t, world: w, pool: pgtest.PoolOf(t, server.URL(o.database))}
 	for _, name := range []string{"schema.sql", "data.sql"} {
-		text, err := os.ReadFile("testdata/foreign/" + name)
+		text, err := os.ReadFile("testdata/" + o.folder + "/" + name)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -64,15 +76,28 @@ func newForeign(t *testing.T) *foreignWorld {
 	if f.cfg, err = demoConfig(w); err != nil {
 		t.Fatal(err)
 	}
-	f.cfg.OMS.URL, f.cfg.Ledger.URL = config.NewSecret(server.URL("loom")), config.NewSecret(server.URL("loom"))
-	f.cfg.Capture.Name, f.cfg.Capture.Slot, f.cfg.Capture.Publication = "loom", "nubridge_loom", "nubridge_loom"
+	f.cfg.OMS.URL, f.cfg.Ledger.URL = config.NewSecret(server.URL(o.database)), config.NewSecret(server.URL(o.database))
+	f.cfg.Capture.Name, f.cfg.Capture.Slot, f.cfg.Capture.Publication = o.database, "nubridge_"+o.database, "nubridge_"+o.database
 	e := f.cfg.Environments["sandbox"]
 	e.Mapping = t.TempDir()
-	if err := os.CopyFS(e.Mapping, os.DirFS("testdata/foreign/mapping")); err != nil {
+	if err := os.CopyFS(e.Mapping, os.DirFS("testdata/"+o.folder+"/mapping")); err != nil {
 		t.Fatal(err)
 	}
 	e.MappingFS, e.OMSAPI.URL = nil, api.URL
 	return f
+}
+
+// edit changes a file of the mapping folder.
+func (f *foreignWorld) edit(file, before, after string) {
+	f.t.Helper()
+	path := filepath.Join(f.cfg.Environments["sandbox"].Mapping, file)
+	text, err := os.ReadFile(path)
+	if err != nil || !strings.Contains(string(text), before) {
+		f.t.Fatalf("%s does not hold %q (%v)", file, before, err)
+	}
+	if err := os.WriteFile(path, []byte(strings.Replace(string(text), before, after, 1)), 0o600); err != nil {
+		f.t.Fatal(err)
+	}
 }
 
 // start starts the bridge.
@@ -128,7 +153,7 @@ func (f *foreignWorld) portal(kind, field, value string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := map[string][]map[string]any{"products": s.Products, "companies": s.Companies, "orders": s.Orders, "inventory": s.Inventory}[kind]
+	list := map[string][]map[string]any{"products": s.Products, "companies": s.Companies, "orders": s.Orders, "inventory": s.Inventory, "pricesheets": s.Pricesheets}[kind]
 	var found []map[string]any
 	for _, d := range list {
 		if fmt.Sprint(d[field]) == value {

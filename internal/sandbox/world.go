@@ -38,6 +38,8 @@ type Config struct {
 	Switches *nuorder.Switches
 	// NuORDERAddr and OMSAddr are listened on; free loopback ports by default.
 	NuORDERAddr, OMSAddr string
+	// Schemas are the portal's own fields by kind: product, company, order.
+	Schemas map[string][]nuorder.Field
 	// Warehouses at NuORDER; by default those of the reference mapping.
 	Warehouses []nuorder.Warehouse
 	// Say is told what is being done, one sentence each; nil for silence.
@@ -171,7 +173,7 @@ func (w *World) startNuORDER(ctx context.Context, c Config) error {
 	}
 	w.Portal = nuorder.Portal{
 		Name: "sandbox", ConsumerKey: rand.Text(), ConsumerSecret: rand.Text(), Token: rand.Text(), TokenSecret: rand.Text(),
-		Warehouses: c.Warehouses,
+		Warehouses: c.Warehouses, Schemas: c.Schemas,
 	}
 	server, err := nuorder.New(nuorder.Config{Portals: []nuorder.Portal{w.Portal}, Limits: c.Limits, Switches: c.Switches, Seed: c.Sizes.Seed, Log: c.Log})
 	if err != nil {
