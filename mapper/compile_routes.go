@@ -200,6 +200,11 @@ func (f *fileCompiler) unwatched() {
 				continue
 			}
 			reported[table] = true
+			if _, logged := f.schema.Tables[table]; !logged {
+				f.add(x.q.node.Finding(Error, fmt.Sprintf("query %s reads %s, which is no table: the changes of a materialized view or a foreign table never show in the log", x.name, table),
+					"tables, and views over tables", "read the tables behind it; or name it in document: static: and add a route for a table that changes whenever it does"))
+				continue
+			}
 			f.add(x.q.node.Finding(Error, fmt.Sprintf("query %s reads %s, which no route watches: when it changes, the document would go stale", x.name, table),
 				fmt.Sprintf("a route for %s", table), fmt.Sprintf("add to routes: - {table: %s, key: ... or hop: ...}; if it never changes, name it in document: static:", table)))
 		}

@@ -79,7 +79,7 @@ func (k *checker) remote(ctx context.Context, name string, e *config.Environment
 	if e.NuORDER.URL == "" {
 		return nil
 	}
-	demands, err := askDemands(ctx, name, e, k.anyProduct(ctx, name))
+	demands, err := askDemands(ctx, name, e, k.anyProduct(ctx, name), nil)
 	k.add("nuorder of "+name, err, "answers to our signature")
 	if err != nil {
 		k.all = append(k.all, checked{Status: "warn", Area: "mapping of " + name, Code: "portal_unread",

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"nubridge/internal/config"
 	"nubridge/internal/fault"
 	"nubridge/mapper"
@@ -61,8 +63,8 @@ func demandsOf(ctx context.Context, c *nuorder.Client, productID string) (*mappe
 }
 
 // askDemands asks through a client of its own: at a start the shares of the portal's limits are not yet divided.
-func askDemands(ctx context.Context, name string, cfg *config.Environment, productID string) (*mapper.Portal, error) {
-	c, err := nuorder.New(nuorderConfig(name, cfg), nuorder.Deps{Credentials: func() nuorder.Credentials { return nuorderCredentials(cfg) }})
+func askDemands(ctx context.Context, name string, cfg *config.Environment, productID string, tracer trace.Tracer) (*mapper.Portal, error) {
+	c, err := nuorder.New(nuorderConfig(name, cfg), nuorder.Deps{Credentials: func() nuorder.Credentials { return nuorderCredentials(cfg) }, Tracer: tracer})
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +81,10 @@ func (e *environment) firstDemands(ctx context.Context) {
 	}
 	id, err := e.bridge.store.AnyRemoteID(ctx, e.name, mapper.Product)
 	if err == nil {
-		e.demands, err = askDemands(ctx, e.name, e.cfg, id)
+		tracer := e.bridge.tel.Tracer("nuorder")
+		asking, span := tracer.Start(ctx, "ask the portal's schemas")
+		e.demands, err = askDemands(asking, e.name, e.cfg, id, tracer)
+		span.End()
 	}
 	if err != nil {
 		e.log.Warn("the portal does not tell its schemas: required fields and allowed values of its own are not checked until it does", "error", err)
@@ -116,7 +121,9 @@ func (e *environment) renewDemands(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	asking, cancel := context.WithTimeout(ctx, demandsTimeout)
+	asking, span := e.bridge.tel.Tracer("nuorder").Start(ctx, "ask the portal's schemas")
+	defer span.End()
+	asking, cancel := context.WithTimeout(asking, demandsTimeout)
 	defer cancel()
 	demands, err := demandsOf(asking, e.client, id)
 	if err != nil {
