@@ -85,7 +85,7 @@ func (f *Folder) Compile(schema *Schema, clock func() time.Time) (*Mapping, Find
 	m := &Mapping{environment: f.environment, flows: map[Flow]*compiledFile{}}
 	var findings Findings
 	for _, x := range f.files {
-		fc := &fileCompiler{flowFile: x, schema: schema, out: &compiledFile{file: x.file, key: x.key, taken: &takenCache{}}}
+		fc := &fileCompiler{flowFile: x, folder: f, schema: schema, out: &compiledFile{file: x.file, key: x.key, taken: &takenCache{}}}
 		fc.compiler = &compiler{lookups: x.lookups, define: map[string]*expression{}, clock: clock != nil, openOrders: x.file == "inventory.yaml"}
 		if clock != nil {
 			fc.out.today = func() string { return clock().Format("2006-01-02") }
@@ -150,6 +150,7 @@ func (f *fileCompiler) readsClock() bool {
 type fileCompiler struct {
 	*flowFile
 	*compiler
+	folder *Folder
 	schema *Schema
 	out    *compiledFile
 }
@@ -205,6 +206,7 @@ func (f *fileCompiler) expressions() {
 	t := &treeCompiler{compiler: f.compiler, rules: portalRules(rulesOf(f.file, f.zeroPrice), f.file, f.schema.Portal), seen: map[string]*Node{}}
 	f.out.body = t.fields(f.fields, root, "")
 	f.missingFields(t)
+	f.misspelt()
 }
 
 // missingFields reports fields that the remote requires and the mapping does not have.
@@ -284,6 +286,12 @@ func (f *fileCompiler) compileParents(root *scope) {
 		c := compiledParent{flow: p.flow, part: part}
 		if p.when != nil {
 			c.when = f.compileBool(p.when, s, "when")
+		}
+		for _, other := range f.folder.files {
+			if slices.Contains(other.flows, p.flow) && len(p.keys) > 0 && len(p.keys) != len(other.key) {
+				f.add(p.keys[0].Finding(Error, fmt.Sprintf("the parent's key has %d parts, and a document of %s has %d", len(p.keys), other.file, len(other.key)),
+					"an expression for each of "+strings.Join(other.key, ", "), ""))
+			}
 		}
 		for _, k := range p.keys {
 			if e := f.compile(k, s); e != nil {

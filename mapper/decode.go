@@ -54,6 +54,7 @@ func (d *fileDecoder) decode() {
 			x.define = d.named(v, "define")
 		case "facts":
 			x.facts = d.named(v, "facts")
+			d.knownFacts()
 		case "fields":
 			x.fields = v
 		case "lookups":
@@ -62,6 +63,20 @@ func (d *fileDecoder) decode() {
 			x.zeroPrice = d.oneOf(v, "zero_price", "send", "park")
 		}
 	})
+}
+
+// knownFacts reports facts that nothing looks at: most likely a misspelt name.
+func (d *fileDecoder) knownFacts() {
+	known := requiredFacts(d.x.file)
+	if len(known) == 0 {
+		return
+	}
+	known = append(known, "shipped")
+	for _, f := range d.x.facts {
+		if !slices.Contains(known, f.name) {
+			d.add(f.key.Finding(Error, fmt.Sprintf("unknown fact %q", f.name), "one of "+strings.Join(known, ", "), suggest(f.name, known)))
+		}
+	}
 }
 
 func (d *fileDecoder) oneOf(n *Node, what string, values ...string) string {
@@ -150,7 +165,7 @@ func (d *fileDecoder) names(n *Node, what string) []string {
 
 // query reads a query: its SQL alone, or {sql: ...} or {file: ...} with the key columns where they differ.
 func (d *fileDecoder) query(n *Node, what string) query {
-	q := query{node: n, keyNode: n}
+	q, unread := query{node: n, keyNode: n}, false
 	if n.Kind == Scalar {
 		q.sql = n.Text
 	} else {
@@ -162,6 +177,12 @@ func (d *fileDecoder) query(n *Node, what string) query {
 				text, err := fs.ReadFile(d.fsys, v.Text)
 				if err != nil {
 					d.add(v.Finding(Error, fmt.Sprintf("read %s: %v", v.Text, err), "an SQL file inside the mapping folder", ""))
+					unread = true
+					return
+				}
+				if text = d.plain(v.Text, text); text == nil {
+					unread = true
+					return
 				}
 				q.sql = string(text)
 				q.node = &Node{Text: q.sql, source: newSource(v.Text, text), Line: 0, Column: 1, block: true}
@@ -174,7 +195,7 @@ func (d *fileDecoder) query(n *Node, what string) query {
 		}
 	}
 	q.sql = strings.TrimRight(strings.TrimSpace(q.sql), ";")
-	if q.sql == "" {
+	if q.sql == "" && !unread {
 		d.add(n.Finding(Error, what+" has no query", "sql: or file:", ""))
 	}
 	return q
@@ -191,7 +212,9 @@ func (d *fileDecoder) routeList(n *Node) {
 			switch k.Text {
 			case "table":
 				r.table, r.tnode = v.Text, v
-				if strings.Count(v.Text, ".") < 1 {
+				if strings.Contains(v.Text, `"`) {
+					d.add(v.Finding(Error, fmt.Sprintf("table %s is written with quotes", v.Text), "schema.table as the database spells it, without quotes", "write "+strings.ReplaceAll(v.Text, `"`, "")))
+				} else if strings.Count(v.Text, ".") < 1 {
 					d.add(v.Finding(Error, fmt.Sprintf("table %q has no schema", v.Text), "schema.table", ""))
 				}
 			case "key":

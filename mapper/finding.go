@@ -44,7 +44,8 @@ func (f Finding) String() string {
 	}
 	fmt.Fprintf(&b, ": %s: %s", f.Severity, f.Message)
 	if f.Source != "" {
-		fmt.Fprintf(&b, "\n  %5d | %s\n        | %s^", f.Line, f.Source, caretPad(f.Source, f.Column))
+		source, column := excerpt(f.Source, f.Column)
+		fmt.Fprintf(&b, "\n  %5d | %s\n        | %s^", f.Line, source, caretPad(source, column))
 	}
 	if f.Expected != "" {
 		b.WriteString("\n  expected: " + f.Expected)
@@ -53,6 +54,23 @@ func (f Finding) String() string {
 		b.WriteString("\n  hint: " + f.Suggestion)
 	}
 	return b.String()
+}
+
+// maxExcerpt is how much of a line is shown, in characters.
+const maxExcerpt = 160
+
+// excerpt cuts a long line to what is around the column.
+func excerpt(source string, column int) (string, int) {
+	runes := []rune(source)
+	if len(runes) <= maxExcerpt {
+		return source, column
+	}
+	from := max(min(column-1-maxExcerpt/2, len(runes)-maxExcerpt), 0)
+	text, shift := string(runes[from:min(from+maxExcerpt, len(runes))]), from
+	if from > 0 {
+		text, shift = "..."+text, from-3
+	}
+	return text, column - shift
 }
 
 func caretPad(source string, column int) string {

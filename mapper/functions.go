@@ -316,7 +316,7 @@ func checkLookup(c *compiler, args []ast.Node) string {
 			known = append(known, k)
 		}
 		slices.Sort(known)
-		return strings.TrimSpace(fmt.Sprintf("unknown look-up table %q; %s", name.Value, suggest(name.Value, known)))
+		return strings.TrimSuffix(fmt.Sprintf("unknown look-up table %q; %s", name.Value, suggest(name.Value, known)), "; ")
 	}
 	c.usedLookups = append(c.usedLookups, name.Value)
 	return ""

@@ -1,6 +1,7 @@
 package mapper
 
 import (
+	"bytes"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // Folder is a mapping folder as loaded for one environment: decoded, overlays laid over, not yet checked against a database.
@@ -40,6 +42,7 @@ func Load(fsys fs.FS, environment string) (*Folder, Findings) {
 		l.add(Finding{File: ".", Message: "the folder maps no flow", Expected: "at least one of products.yaml, customers.yaml, inventory.yaml, orders.yaml, shipments.yaml"})
 	}
 	l.findings.Sort()
+	l.findings = slices.Compact(l.findings) // two flows may name one file
 	if l.findings.HasErrors() {
 		return nil, l.findings
 	}
@@ -131,6 +134,9 @@ func (l *loader) parse(name string) *Node {
 		l.add(Finding{File: name, Message: fmt.Sprintf("read: %v", err)})
 		return nil
 	}
+	if text = l.plain(name, text); text == nil {
+		return nil
+	}
 	n, findings := ParseNode(name, text)
 	l.add(findings...)
 	if n != nil && n.Kind != Map {
@@ -138,6 +144,34 @@ func (l *loader) parse(name string) *Node {
 		return nil
 	}
 	return n
+}
+
+// plain takes a byte order mark off a file's text; a text that is not UTF-8 is a finding and gives nil.
+func (l *loader) plain(name string, text []byte) []byte {
+	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
+	if utf8.Valid(text) {
+		if text == nil {
+			text = []byte{}
+		}
+		return text
+	}
+	f := Finding{File: name, Line: 1, Message: "the file is not UTF-8", Expected: "UTF-8", Suggestion: "save it as UTF-8, or convert it: iconv -f latin1 -t utf-8"}
+	for line := range bytes.Lines(text) {
+		if !utf8.Valid(line) {
+			line = bytes.TrimRight(line, "\r\n")
+			f.Source = strings.ToValidUTF8(string(line), "?")
+			for i, r := range string(line) {
+				if r == utf8.RuneError && !utf8.ValidString(string(line[i:min(i+utf8.UTFMax, len(line))])) {
+					f.Column = utf8.RuneCount(line[:i]) + 1
+					break
+				}
+			}
+			break
+		}
+		f.Line++
+	}
+	l.add(f)
+	return nil
 }
 
 // overlays reports overlay files that lie over nothing.
@@ -209,19 +243,23 @@ func (l *loader) lookupTable(name string, n *Node) *lookup {
 }
 
 func (l *loader) lookupCSV(out *lookup, n *Node) {
-	file, err := l.fsys.Open(n.Text)
+	text, err := fs.ReadFile(l.fsys, n.Text)
 	if err != nil {
 		l.add(n.Finding(Error, fmt.Sprintf("read %s: %v", n.Text, err), "a CSV file inside the mapping folder", ""))
 		return
 	}
-	defer func() { _ = file.Close() }()
-	r := csv.NewReader(file)
+	if text = l.plain(n.Text, text); text == nil {
+		return
+	}
+	r := csv.NewReader(bytes.NewReader(text))
 	r.FieldsPerRecord = 2
 	records, err := r.ReadAll()
 	if err != nil {
 		f := n.Finding(Error, fmt.Sprintf("%s: %v", n.Text, err), "two columns, the first line being from,to", "")
 		if p, ok := errors.AsType[*csv.ParseError](err); ok {
 			f.File, f.Line, f.Column, f.Source = n.Text, p.Line, p.Column, ""
+			f.Message = p.Err.Error()
+			f.Suggestion = "part the columns by a comma; a value that holds one stands in double quotes"
 		}
 		l.add(f)
 		return

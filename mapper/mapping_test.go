@@ -289,6 +289,7 @@ func TestCheckFindsEveryMistakeWithPlaceExpectationAndSuggestion(t *testing.T) {
 			q := s.Queries[id]
 			q.Tables = append(q.Tables, "shop.products")
 			s.Queries[id] = q
+			s.Tables["shop.products"] = mapper.TableInfo{}
 		}, want: []string{"query lines reads shop.products, which no route watches", "go stale", "routes:"}},
 		"part without the key": {text: orders, schema: func(s *mapper.Schema) {
 			id := mapper.QueryID{File: "orders.yaml", Name: "lines"}
@@ -317,8 +318,20 @@ func TestCheckFindsEveryMistakeWithPlaceExpectationAndSuggestion(t *testing.T) {
 		"hop without its column": {text: orders, schema: func(s *mapper.Schema) {
 			s.Queries[mapper.QueryID{File: "orders.yaml", Name: "hop 2"}] = mapper.QueryInfo{Columns: []mapper.Column{column("order_no", mapper.Int)}, Params: []string{"bigint[]"}}
 		}, want: []string{`the hop does not give the column "size_id"`}},
-		"YAML that is none": {text: "document: [\n", want: []string{"YAML:", "orders.yaml:"}},
-		"an anchor":         {text: replace("id: text(order_no)", "id: &a text(order_no)"), want: []string{"not part of the format", "overlays"}},
+		"query reads a materialized view": {text: orders, schema: func(s *mapper.Schema) {
+			id := mapper.QueryID{File: "orders.yaml", Name: "lines"}
+			q := s.Queries[id]
+			q.Tables = append(q.Tables, "shop.totals")
+			s.Queries[id] = q
+		}, want: []string{"query lines reads shop.totals, which is no table", "read the tables behind it"}},
+		"misspelt fact":        {text: replace("reference: ref", "refrence: ref"), want: []string{`unknown fact "refrence"`, `did you mean "reference"?`}},
+		"a table in quotes":    {text: replace("table: shop.lines", `table: '"shop".lines'`), want: []string{"written with quotes", "write shop.lines"}},
+		"an entry twice":       {text: replace("id: text(order_no)", "id: text(order_no)\nid: text(order_no)"), want: []string{"already defined", "leave one of the two"}},
+		"a tab":                {text: replace("  start_ship", "\tstart_ship"), want: []string{"YAML takes no tabs"}},
+		"another encoding":     {text: replace("id: text(order_no)", "id: text(order_no) # M\xfcller"), want: []string{"is not UTF-8", "M?ller", "iconv"}},
+		"quotes inside braces": {text: replace("each: lines\n    group", "each: lines\n    x: {a: row[\"b\"]}\n    group"), want: []string{`{color: 'row["Color Name"]'}`}},
+		"YAML that is none":    {text: "document: [\n", want: []string{"YAML:", "orders.yaml:"}},
+		"an anchor":            {text: replace("id: text(order_no)", "id: &a text(order_no)"), want: []string{"not part of the format", "overlays"}},
 	} {
 		schema := orderSchema()
 		if c.schema != nil {
@@ -334,6 +347,31 @@ func TestCheckFindsEveryMistakeWithPlaceExpectationAndSuggestion(t *testing.T) {
 				t.Errorf("%s: got\n%s\nwant %q", name, findings, want)
 			}
 		}
+	}
+}
+
+func TestTextFilesAreTakenAsPeopleSaveThem(t *testing.T) {
+	t.Parallel()
+	table := strings.Replace(orders, "status != \"Draft\"", "lookup(\"w\", status) != nil", 1) + "lookups: {w: {csv: w.csv}}\n"
+	if m, findings := load(orderSchema(), "orders.yaml", "\ufeff"+strings.ReplaceAll(table, "\n", "\r\n"), "w.csv", "\ufefffrom,to\r\nDraft,1\r\n"); m == nil {
+		t.Errorf("a byte order mark and CRLF: got %s", findings)
+	}
+	for text, want := range map[string]string{
+		"from,to\na,1\na,2\n":     `w.csv:3:1: error: "a" is listed twice`,
+		"from;to\na;1\n":          "part the columns by a comma",
+		"from,to\nM\xfcnchen,1\n": "w.csv:2:2: error: the file is not UTF-8",
+		"from,to\na,1,2\n":        "w.csv:2",
+		"from,to\n\"a,1\n":        "w.csv:",
+		"a,1\n":                   "the first line from,to",
+	} {
+		m, findings := load(orderSchema(), "orders.yaml", table, "w.csv", text)
+		if m != nil || !strings.Contains(findings.String(), want) {
+			t.Errorf("%q: got %s, want %s", text, findings, want)
+		}
+	}
+	_, findings := load(orderSchema(), "orders.yaml", strings.Replace(orders, "  start_ship", "  order_numbr: ref\n  start_ship", 1))
+	if findings.HasErrors() || !strings.Contains(findings.String(), `did you mean "order_number"?`) {
+		t.Errorf("a field that is almost one of NuORDER's: got %s", findings)
 	}
 }
 

@@ -97,6 +97,10 @@ func syntaxFinding(src *sourceFile, err error) Finding {
 // syntaxHint says what a line that YAML cannot read most likely lacks.
 func syntaxHint(f Finding) string {
 	switch {
+	case strings.Contains(f.Message, "already defined"):
+		return "leave one of the two"
+	case strings.Contains(f.Message, "not allowed in this context"):
+		return "indent the line like its neighbours"
 	case strings.Contains(f.Source, "\t"):
 		return "indent with blanks: YAML takes no tabs"
 	case strings.Contains(f.Source, "{"):

@@ -81,6 +81,10 @@ func (d *describer) query(ctx context.Context, sql string) (mapper.QueryInfo, er
 	}
 	plan, err := d.explain(ctx, sql, desc.ParamOIDs)
 	if err == nil {
+		if writes.MatchString(plan) {
+			out.Error, out.Hint = "the statement changes or locks rows", "a query of a mapping only reads: write a select without for update and without insert, update or delete in it"
+			return out, nil
+		}
 		out.Clock = clock.MatchString(plan)
 		out.Tables, err = d.roots(ctx, relations(plan))
 	}
@@ -170,6 +174,9 @@ func (d *describer) kind(oid uint32) mapper.Type {
 
 // clock finds in a plan what makes rows depend on the present time.
 var clock = regexp.MustCompile(`\b(CURRENT_DATE|CURRENT_TIMESTAMP|LOCALTIMESTAMP|CURRENT_TIME|LOCALTIME)\b|\b(now|clock_timestamp|statement_timestamp|transaction_timestamp)\(\)`)
+
+// writes finds in a plan what a transaction that only reads refuses.
+var writes = regexp.MustCompile(`"Node Type": "(ModifyTable|LockRows)"`)
 
 // explain gives the planner's view of a query, which names the tables that it reads, also through views and functions that the
 // planner inlines.
