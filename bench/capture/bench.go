@@ -56,7 +56,7 @@ func measure(ctx context.Context, s settings) error {
 	}
 	defer b.close(ctx)
 	scenarios := map[string]func(context.Context) error{
-		"drain": b.drain100, "tx1": b.drain1, "steady": b.steady, "snapshot": b.snapshot, "big": b.big,
+		"drain": b.drain100, "tx1": b.drain1, "steady": b.steady, "snapshot": b.snapshot, "big": b.big, "wide": b.wide,
 	}
 	for _, name := range s.scenarios {
 		run, ok := scenarios[name]
@@ -172,7 +172,7 @@ func (b *bench) dropTopics(ctx context.Context) error {
 	}
 	var old []string
 	for _, t := range topics.Names() {
-		if len(t) > 1 && t[0] == 'b' && strings.Contains(t, ".lines_") {
+		if len(t) > 1 && t[0] == 'b' && (strings.Contains(t, ".lines_") || strings.Contains(t, ".narrow.t") || strings.Contains(t, ".wide.t")) {
 			old = append(old, t)
 		}
 	}

@@ -49,15 +49,15 @@ type progress struct {
 
 const pollEvery = 20 * time.Millisecond
 
-// watchTopics counts until the context ends. want is how many records there will be.
-func watchTopics(ctx context.Context, admin *kadm.Client, want int64, topics ...string) *progress {
+// watchTopics counts until the context ends, every so often. want is how many records there will be.
+func watchTopics(ctx context.Context, admin *kadm.Client, every time.Duration, want int64, topics ...string) *progress {
 	ctx, cancel := context.WithCancel(ctx)
 	p := &progress{
 		started: time.Now(), want: want, stop: cancel, ended: make(chan struct{}), done: make(chan struct{}),
 	}
 	go func() {
 		defer close(p.ended)
-		tick := time.NewTicker(pollEvery)
+		tick := time.NewTicker(every)
 		defer tick.Stop()
 		for {
 			ends, err := admin.ListEndOffsets(ctx, topics...)

@@ -127,7 +127,7 @@ func (b *bench) drainOnce(ctx context.Context, scenario string, f *feed) error {
 	}
 	awaitQuiet(ctx, b.s.quiet)
 	machine := readMachine(b.s.cache)
-	p := watchTopics(ctx, b.admin, f.want(), f.topics()...)
+	p := watchTopics(ctx, b.admin, pollEvery, f.want(), f.topics()...)
 	defer p.close()
 	t, err := f.start()
 	if err != nil {
@@ -193,7 +193,7 @@ func (b *bench) killed(ctx context.Context, scenario string, f *feed, at []float
 	if err := makeTopics(ctx, b.admin, b.s.partitions, f.topics()...); err != nil {
 		return err
 	}
-	p := watchTopics(ctx, b.admin, f.want(), f.topics()...)
+	p := watchTopics(ctx, b.admin, pollEvery, f.want(), f.topics()...)
 	defer p.close()
 	t, err := f.start()
 	if err != nil {

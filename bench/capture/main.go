@@ -91,7 +91,7 @@ func parse(args []string) (settings, error) {
 	f.IntVar(&s.runs, "runs", 0, "runs of nubridge, tuned Debezium and the floor in (a) at 100 rows; 5 at full size, 1 below")
 	f.IntVar(&s.peerRuns, "peer-runs", 0, "runs of everything else; 2 at full size, 1 below")
 	f.IntVar(&s.partitions, "partitions", 3, "partitions of each topic")
-	f.StringVar(&scenarios, "scenario", "drain,tx1,steady,snapshot,big", "what to measure")
+	f.StringVar(&scenarios, "scenario", "drain,tx1,steady,snapshot,big,wide", "what to measure")
 	f.StringVar(&targets, "target", "", "whom to measure; floor,nubridge,debezium-tuned,baseline by default, and debezium as it comes at full size")
 	f.BoolVar(&s.kills, "kills", true, "kill nubridge at the worst moments and count repeats")
 	f.BoolVar(&s.keep, "keep", false, "leave the lab's servers running")

@@ -140,6 +140,7 @@ func (b *bench) page() string {
 	b.latencyTable(add)
 	b.rateTable(add, "snapshot", fmt.Sprintf("(c) Snapshot of %d rows", b.s.snapshotRows), "copy", "baseline", "debezium", "debezium-tuned", "nubridge")
 	b.rateTable(add, "big", fmt.Sprintf("(d) One transaction of %d changes", b.s.bigRows), "floor", "debezium-tuned", "nubridge")
+	b.wideTable(add)
 	b.killTable(add)
 	add("How it is measured: the log is written once for each backlog and every run reads it through a copy of one slot, so all read the same bytes. Half of the changes are")
 	add("inserts, 40 %% updates, 10 %% deletes, in two tables, one with the default and one with the full replica identity. Time runs until the broker has acknowledged the")
@@ -205,6 +206,28 @@ func (b *bench) latencyTable(add func(string, ...any)) {
 		m := func(f func(sample) float64) float64 { return b.median("steady", t, f) }
 		add("| %s | %.1f | %.1f | %.1f | %.0f | %.0f | %.1f | %s |", t, m(p50), m(p99), m(p999), m(func(s sample) float64 { return s.Max }), m(rss), m(cpu), b.count("steady", t))
 	}
+	add("")
+}
+
+func (b *bench) wideTable(add func(string, ...any)) {
+	if len(b.of("wide")) == 0 {
+		return
+	}
+	add("### One table and one partition beside %d tables by %d partitions, %d inserts, 100 a transaction", wideTables, widePartitions, b.s.rows)
+	add("")
+	add("| | rows/s with start | after first | warm | peak MiB | CPU s a million | lost, twice, out of order |")
+	add("| --- | --- | --- | --- | --- | --- | --- |")
+	for _, scenario := range []string{"narrow", "wide"} {
+		m := func(f func(sample) float64) float64 { return b.median(scenario, "nubridge", f) }
+		var v verdict
+		for _, r := range b.of(scenario) {
+			v.Lost, v.Duplicated, v.Altered = v.Lost+r.Verdict.Lost, v.Duplicated+r.Verdict.Duplicated, v.Altered+r.Verdict.Altered
+		}
+		add("| nubridge, %s | %.0f | %.0f | %.0f | %.0f | %.1f | %d, %d, %d |", scenario, m(withStart), m(afterFirst), m(warmRate), m(rss), m(sample.cpuPerMillion),
+			v.Lost, v.Duplicated, v.Altered)
+	}
+	add("")
+	add("wide beside narrow: %s of its warm rate.", ratio(b.median("wide", "nubridge", warmRate), b.median("narrow", "nubridge", warmRate)))
 	add("")
 }
 
