@@ -136,10 +136,10 @@ func TestRebalanceReportsRevokedAndFencesTheOldOwner(t *testing.T) {
 func TestGroupStaysAliveWhileNobodyPolls(t *testing.T) {
 	t.Parallel()
 	w, sent := filled(t, 2000)
-	cfg := kafkalog.GroupConfig{ID: "g", Topics: []string{"a"}, MaxRecords: 50, FetchBytes: 1 << 10, SessionTimeout: 400 * time.Millisecond}
+	cfg := kafkalog.GroupConfig{ID: "g", Topics: []string{"a"}, MaxRecords: 50, FetchBytes: 1 << 10, SessionTimeout: time.Second}
 	m := join(t, w, cfg)
 	records := read(t, m.Group, 1)
-	idle := time.NewTimer(1500 * time.Millisecond) // several sessions
+	idle := time.NewTimer(2500 * time.Millisecond) // several sessions
 	<-idle.C
 	records = append(records, read(t, m.Group, 2000-len(records))...)
 	checkRecords(t, sent, records)

@@ -117,9 +117,12 @@ func (p *Publisher) relocate(meta topicMeta, name string, missing map[string]tim
 }
 
 func topicChanged(name string, before, now int) error {
+	what := fmt.Errorf("topic %q was deleted and made anew", name)
+	if before != now {
+		what = fmt.Errorf("topic %q has %d partitions and had %d", name, now, before)
+	}
 	return &fault.Error{
-		Kind: fault.Halt, Code: codeTopicChanged, Hint: "accept the gap and load the tables again with: nubridge accept-gap --reason TEXT",
-		Err: fmt.Errorf("topic %q was made anew, or its partitions changed from %d to %d", name, before, now),
+		Kind: fault.Halt, Code: codeTopicChanged, Hint: "accept the gap and load the tables again with: nubridge accept-gap --reason TEXT", Err: what,
 	}
 }
 

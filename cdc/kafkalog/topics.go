@@ -164,12 +164,22 @@ func (c *Client) Topics(ctx context.Context, prefix string) ([]string, error) {
 	return names, nil
 }
 
-// missingTopic is the fault for a topic that nobody made.
+// missingTopic is the halt for a topic that is gone: what it held is lost to whoever had not read it. // I8
 func missingTopic(name string) error {
 	return &fault.Error{
-		Kind: fault.Halt, Code: codeTopic, Hint: "create the topic, or let capture create it (kafka.topics in the configuration)",
+		Kind: fault.Halt, Code: codeTopic, Hint: "accept the gap and load the tables again with: nubridge accept-gap --reason TEXT",
 		Err: fmt.Errorf("topic %q does not exist", name),
 	}
+}
+
+// Gone gives the halt for the first of the known topics that does not exist any more, nil if all do.
+func Gone(known []TopicInfo, existing []string) error {
+	for _, before := range known {
+		if !slices.Contains(existing, before.Name) {
+			return missingTopic(before.Name)
+		}
+	}
+	return nil
 }
 
 func appendUvarint(dst []byte, n int) []byte { return binary.AppendUvarint(dst, uint64(n)) }

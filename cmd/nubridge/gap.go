@@ -61,7 +61,7 @@ func (c acceptGapCmd) Run(ctx context.Context, s std) error {
 	deps := pgsource.Deps{Store: captures, Log: telemetry.NewLogger(s.err, cfg.Log.Format, slog.LevelWarn.String())}
 	gap, err := pgsource.Gap(ctx, config, deps)
 	if err == nil && gap == nil {
-		gap, err = changedTopics(ctx, cfg, captures)
+		gap, err = changedTopics(ctx, cfg, config, captures)
 	}
 	if err != nil {
 		return err
@@ -91,7 +91,7 @@ func (c acceptGapCmd) Run(ctx context.Context, s std) error {
 
 // changedTopics compares the topics with how capture left them: one that was made anew, or that has other partitions, may lack
 // changes that were acknowledged.
-func changedTopics(ctx context.Context, cfg *config.Config, captures *ledger.Captures) (gap, failed error) {
+func changedTopics(ctx context.Context, cfg *config.Config, source pgsource.Config, captures *ledger.Captures) (gap, failed error) {
 	recorded, err := captures.Topics(ctx, cfg.Capture.Name)
 	if err != nil || len(recorded) == 0 {
 		return nil, err
@@ -104,15 +104,27 @@ func changedTopics(ctx context.Context, cfg *config.Config, captures *ledger.Cap
 	if err := ping(ctx, client.Ping); err != nil {
 		return nil, err
 	}
-	names := make([]string, len(recorded))
-	for i, t := range recorded {
+	tables, err := pgsource.Tables(ctx, source)
+	if err != nil {
+		return nil, err
+	}
+	wanted := written(known(recorded), tables)
+	names := make([]string, len(wanted))
+	for i, t := range wanted {
 		names[i] = t.Name
 	}
 	infos, err := client.DescribeTopics(ctx, names)
 	if err != nil {
 		return nil, err
 	}
-	return kafkalog.Changed(known(recorded), infos), nil
+	existing := make([]string, len(infos))
+	for i, t := range infos {
+		existing[i] = t.Name
+	}
+	if err := kafkalog.Gone(wanted, existing); err != nil {
+		return err, nil
+	}
+	return kafkalog.Changed(wanted, infos), nil
 }
 
 // gapReport is a gap of the capture and what became of it.

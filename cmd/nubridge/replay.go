@@ -332,7 +332,7 @@ func (c replayCmd) print(s std, p replayPlan) error {
 		return printJSON(s.out, p)
 	}
 	fmt.Fprintf(s.out, "replay of %s %s: %d records name %d keys\n", p.Environment, p.Flow, p.Records, p.Keys)
-	fmt.Fprintf(s.out, "  %d in step (no call), %d not selected (no call), %d break a rule (parked), at most %d calls: at least %s at %g calls/s\n",
+	fmt.Fprintf(s.out, "  %d in step (no call), %d not selected or not there (no call), %d break a rule (parked), at most %d calls: at least %s at %g calls/s\n",
 		p.InStep, p.Filtered, p.Invalid, p.Calls, ago(time.Duration(p.SecondsLeft*float64(time.Second))), p.RatePerS)
 	for _, e := range p.Expired {
 		fmt.Fprintf(s.out, "  %s\n", e)

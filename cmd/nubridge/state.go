@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"slices"
+	"sync"
 	"time"
 
 	"nubridge/sink"
@@ -11,14 +13,24 @@ import (
 // readyTimeout bounds a readiness probe.
 const readyTimeout = 2 * time.Second
 
-// notReady lists why not everything works that this process shall do: the ledger, and the parts that fail or are halted.
+// notReady lists why not everything works that this process shall do: what does not answer, and the parts that fail or are halted.
 func (b *bridge) notReady() []string {
 	ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
 	defer cancel()
-	if err := b.store.Pool().Ping(ctx); err != nil {
-		return []string{"the ledger does not answer"}
+	away := make([]string, 3)
+	var looks sync.WaitGroup
+	for i, look := range []struct {
+		what string
+		ping func(context.Context) error
+	}{{"the ledger", b.store.Pool().Ping}, {"Kafka", b.kafka.Ping}, {"the OMS database", b.oms.Ping}} {
+		looks.Go(func() {
+			if look.ping(ctx) != nil {
+				away[i] = look.what + " does not answer"
+			}
+		})
 	}
-	return b.standing()
+	looks.Wait()
+	return append(slices.DeleteFunc(away, func(s string) bool { return s == "" }), b.standing()...)
 }
 
 // instanceState is what /api/state shows: what this process does now. What is stored is in the ledger, for all instances.

@@ -75,6 +75,9 @@ func (w *statusWatcher) look(ctx context.Context) (*statusReport, error) {
 			return nil, err
 		}
 		r.Capture = c
+		if gap := w.topicGap(ctx); kafkaErr == nil && gap != nil {
+			r.finding(verdictStopped, "%s", gap)
+		}
 	}
 	for _, name := range sortedNames(w.cfg.Environments) {
 		e, err := w.environment(ctx, name, running[name], kafkaErr == nil)
@@ -85,6 +88,19 @@ func (w *statusWatcher) look(ctx context.Context) (*statusReport, error) {
 	}
 	r.judge()
 	return r, nil
+}
+
+// topicGap tells that a topic that capture has written is gone or another one, nil if none is, or if that cannot be told.
+func (w *statusWatcher) topicGap(ctx context.Context) error {
+	tables, err := capturedTables(w.cfg)
+	if err != nil {
+		return nil //nolint:nilerr // a mapping that cannot be read is told elsewhere
+	}
+	gap, err := changedTopics(ctx, w.cfg, captureConfig(w.cfg, tables), ledger.NewCaptures(w.store.Pool()))
+	if err != nil {
+		return nil //nolint:nilerr // a server that is away is told elsewhere
+	}
+	return gap
 }
 
 // instance asks the running instance's console.

@@ -194,6 +194,13 @@ func (b *bridge) openCapture(ctx context.Context, captures *ledger.Captures, log
 	if err != nil {
 		return cdc.Session{}, err
 	}
+	wanted, err := pgsource.Tables(ctx, captureConfig(b.cfg, b.tables()))
+	if err != nil {
+		return cdc.Session{}, err
+	}
+	if err := kafkalog.Gone(written(known(recorded), wanted), topics); err != nil {
+		return cdc.Session{}, err
+	}
 	k := b.cfg.Kafka
 	publisher, err := kafkalog.Open(ctx, b.kafka, kafkalog.PublisherConfig{
 		Known: known(recorded), Plain: !*k.Idempotence, Compression: k.Compression, Fence: "nubridge-capture-" + b.cfg.Capture.Name,
@@ -232,6 +239,13 @@ func known(recorded []ledger.CapturedTopic) []kafkalog.TopicInfo {
 		out[i] = kafkalog.TopicInfo{Name: t.Name, ID: t.ID, Partitions: t.Partitions}
 	}
 	return out
+}
+
+// written are those of the known topics that the capture still writes.
+func written(known []kafkalog.TopicInfo, tables []pgsource.Table) []kafkalog.TopicInfo {
+	return slices.DeleteFunc(known, func(i kafkalog.TopicInfo) bool {
+		return !slices.ContainsFunc(tables, func(t pgsource.Table) bool { return t.Topic == i.Name })
+	})
 }
 
 // tables lists what to capture: what the configuration names, else what the mappings watch.

@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -162,13 +165,18 @@ func (f *flow) gap(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var gaps []error
 	for p, at := range before {
 		a := cdc.Assignment{Partition: p, Committed: at.Committed, Start: at.Start, End: max(at.End, after[p].End)}
 		if err := sink.Gap(a, checkpoints[p].next, checkpoints[p].known); err != nil {
-			return err
+			gaps = append(gaps, err)
 		}
 	}
-	return nil
+	if len(gaps) < 2 {
+		return errors.Join(gaps...)
+	}
+	slices.SortFunc(gaps, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return &fault.Error{Kind: fault.Halt, Code: fault.CodeOf(gaps[0]), Err: fmt.Errorf("%d partitions have a gap, the first: %w", len(gaps), gaps[0])}
 }
 
 // status is that of the loop, unless the part stands still.

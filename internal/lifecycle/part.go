@@ -105,12 +105,12 @@ func (p *Part) Mended() {
 func (p *Part) Run(ctx context.Context) error {
 	backoff := p.cfg.MinBackoff
 	for {
-		select {
-		case <-p.mended: // said of what was before
-		default:
-		}
 		began := time.Now()
 		err := p.live(ctx)
+		select {
+		case <-p.mended: // said of what was before this failure
+		default:
+		}
 		if time.Since(began) > p.cfg.Proof {
 			backoff = p.cfg.MinBackoff
 		}

@@ -89,6 +89,28 @@ func TestAMendedPartIsTriedAgainAtOnce(t *testing.T) {
 	})
 }
 
+func TestAMendThatCameBeforeTheHaltIsNoneOfIt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var p *lifecycle.Part
+		lives := 0
+		p = lifecycle.NewPart(lifecycle.PartConfig{Name: "capture", Log: slog.New(slog.DiscardHandler), Life: func(context.Context, func(lifecycle.PartState, error)) error {
+			lives++
+			p.Mended() // of something else, while this works
+			return gap()
+		}})
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- p.Run(ctx) }()
+		synctest.Wait()
+		if lives != 1 {
+			t.Errorf("tried %d times at once, want the slow pause", lives)
+		}
+		stop()
+		<-done
+	})
+}
+
 func TestAFailingPartIsTriedAgainSoon(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
