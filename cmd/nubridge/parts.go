@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"nubridge/internal/fault"
+	"nubridge/internal/ledger"
 	"nubridge/internal/lifecycle"
 )
 
@@ -47,6 +48,20 @@ func (b *bridge) hearMended(ctx context.Context) error {
 			return nil
 		case <-wakes:
 			b.mended()
+			b.goBehindGap(ctx)
+		}
+	}
+}
+
+// goBehindGap begins capture anew when a person has accepted a gap that capture itself has not met yet, such as a topic that is gone.
+func (b *bridge) goBehindGap(ctx context.Context) {
+	state, err := ledger.NewCaptures(b.store.Pool()).LoadCapture(ctx, b.cfg.Capture.Name)
+	if err != nil || state == nil || state.AcceptGap == "" {
+		return // what cannot be read now is accepted at the next session
+	}
+	for _, p := range b.parts.all() {
+		if p.Name() == "capture" && p.Standing().State == lifecycle.Working {
+			p.Anew()
 		}
 	}
 }

@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"nubridge/internal/sandbox"
 	"nubridge/internal/sandbox/nuorder"
@@ -44,6 +46,7 @@ func TestMain(m *testing.M) {
 //	fault JSON                  switches a fault of the NuORDER sandbox on
 //	hangup                      sends SIGHUP to what runs in the background
 //	edit FILE OLD NEW           replaces text in a file; \n is a new line
+//	topic delete NAME           deletes a topic, as an administrator may by mistake
 //	flip FILE                   makes the first byte of a file another one
 func TestStories(t *testing.T) {
 	t.Parallel()
@@ -56,7 +59,7 @@ func TestStories(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"world": s.world, "exits": exits, "await": await, "shows": s.shows, "sql": s.sql, "buyer": s.buyer, "fault": s.fault, "hangup": hangup, "edit": edit, "flip": flip,
+			"world": s.world, "exits": exits, "await": await, "shows": s.shows, "sql": s.sql, "buyer": s.buyer, "fault": s.fault, "hangup": hangup, "edit": edit, "flip": flip, "topic": s.topic,
 		},
 	})
 }
@@ -250,6 +253,17 @@ func hangup(ts *testscript.TestScript, _ bool, _ []string) {
 	for _, c := range ts.BackgroundCmds() {
 		ts.Check(c.Process.Signal(syscall.SIGHUP))
 	}
+}
+
+func (s *stories) topic(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 2 || args[0] != "delete" {
+		ts.Fatalf("usage: topic delete NAME")
+	}
+	client, err := kgo.NewClient(kgo.SeedBrokers(s.worldOf(ts).Brokers...))
+	ts.Check(err)
+	defer client.Close()
+	_, err = kadm.NewClient(client).DeleteTopic(s.t.Context(), args[1])
+	ts.Check(err)
 }
 
 // edit replaces text in a file; the text must be there.

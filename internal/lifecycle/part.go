@@ -62,6 +62,7 @@ type PartConfig struct {
 type Part struct {
 	cfg    PartConfig
 	mended chan struct{} // one token: somebody says that it may be tried again
+	anew   chan struct{} // one token: the present life shall end and another one begin
 
 	mu       sync.Mutex
 	standing Standing
@@ -80,7 +81,7 @@ func NewPart(cfg PartConfig) *Part {
 	if cfg.Mend == nil {
 		cfg.Mend = hintOf
 	}
-	return &Part{cfg: cfg, mended: make(chan struct{}, 1), standing: Standing{State: Starting, Since: time.Now()}}
+	return &Part{cfg: cfg, mended: make(chan struct{}, 1), anew: make(chan struct{}, 1), standing: Standing{State: Starting, Since: time.Now()}}
 }
 
 // Name is what the part is called.
@@ -101,12 +102,28 @@ func (p *Part) Mended() {
 	}
 }
 
+// Anew ends the present life, if there is one, and begins another one at once. It does not block.
+func (p *Part) Anew() {
+	select {
+	case p.anew <- struct{}{}:
+	default:
+	}
+	p.Mended()
+}
+
 // Run lives until the context ends, which gives nil.
 func (p *Part) Run(ctx context.Context) error {
 	backoff := p.cfg.MinBackoff
 	for {
 		began := time.Now()
-		err := p.live(ctx)
+		select {
+		case <-p.anew: // this is a new one
+		default:
+		}
+		again, err := p.live(ctx)
+		if again && ctx.Err() == nil {
+			continue
+		}
 		select {
 		case <-p.mended: // said of what was before this failure
 		default:
@@ -138,18 +155,33 @@ func (p *Part) Run(ctx context.Context) error {
 	}
 }
 
-// live is one life.
-func (p *Part) live(ctx context.Context) error {
+// live is one life, and tells whether it was ended for another one.
+func (p *Part) live(ctx context.Context) (again bool, _ error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan bool, 1)
+	stop := make(chan struct{})
+	go func() {
+		select {
+		case <-p.anew:
+			cancel()
+			ended <- true
+		case <-stop:
+			ended <- false
+		}
+	}()
 	var told sync.Once
 	proof := time.AfterFunc(p.cfg.Proof, func() { told.Do(func() { p.now(Working) }) })
 	defer proof.Stop()
-	return p.cfg.Life(ctx, func(s PartState, err error) {
+	err := p.cfg.Life(ctx, func(s PartState, err error) {
 		if told.Do(func() {}); err != nil {
 			p.failed(err)
 			return
 		}
 		p.now(s)
 	})
+	close(stop)
+	return <-ended, err
 }
 
 // now notes how the part stands, and logs if it did not work before.

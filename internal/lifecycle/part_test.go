@@ -89,6 +89,23 @@ func TestAMendedPartIsTriedAgainAtOnce(t *testing.T) {
 	})
 }
 
+func TestALifeCanBeEndedForAnotherOne(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p, log, lives := lived(t)
+		synctest.Wait()
+		start := time.Now()
+		p.Anew()
+		synctest.Wait()
+		if *lives != 2 || p.Standing().State != lifecycle.Working || time.Since(start) != 0 {
+			t.Errorf("%d lives after %s, %+v", *lives, time.Since(start), p.Standing())
+		}
+		if log.Len() > 0 {
+			t.Errorf("nothing failed, got\n%s", log)
+		}
+	})
+}
+
 func TestAMendThatCameBeforeTheHaltIsNoneOfIt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
