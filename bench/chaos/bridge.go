@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -49,6 +50,15 @@ func (w *world) start() (*bridge, error) {
 	}()
 	w.running = append(w.running, b)
 	return b, nil
+}
+
+// command runs one of an operator's commands.
+func (w *world) command(ctx context.Context, args ...string) error {
+	args = append(args, "--config", filepath.Join(w.dir, "nubridge.yaml"))
+	if out, err := exec.CommandContext(ctx, w.run.binary, args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("nubridge %v: %w: %s", args, err, out)
+	}
+	return nil
 }
 
 func (b *bridge) signal(s syscall.Signal) { _ = syscall.Kill(b.cmd.Process.Pid, s) }
