@@ -226,6 +226,29 @@ func TestThrottlesParkNothingAndHaltsSayWhy(t *testing.T) {
 	eventually(t, "the flow is halted", func() bool { s := l.Status(); return s.State == Halted && s.Code == "wrong_portal" })
 }
 
+// I7
+func TestOneParkedKeyThatIsTouchedAgainAndAgainPausesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	broken := func(k mapper.Key, d doc) doc { d.broken = k == "k2"; return d }
+	w.answer = func(id ledger.ObjectID, _ mapper.Body) (bool, error) {
+		if id.Key == "k1" {
+			return false, &fault.Error{Kind: fault.Reject, Code: "bad_size", Err: errors.New("refused")}
+		}
+		return true, nil
+	}
+	w.write(broken, 1, keys(20)...)
+	l, _ := w.start(mapper.Products, func(c *Config) { c.RejectWindow = 20 })
+	w.rests(mapper.Products)
+	for range 40 { // each at rest before the next, so that none is coalesced
+		w.write(func(k mapper.Key, d doc) doc { d.version = 1; return broken(k, d) }, 1, "k1", "k2")
+		w.rests(mapper.Products)
+	}
+	if s := l.Status(); s.State != Running {
+		t.Errorf("the flow is %s, %s", s.State, s.Code)
+	}
+}
+
 func TestAMappingThatRejectsMostThingsPausesTheFlow(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -188,6 +188,9 @@ func (l *Loop) observe(ctx context.Context, batch []outcome) {
 		if !batch[i].final() || s.Disposition == ledger.Waiting || s.Disposition == ledger.Filtered {
 			continue
 		}
+		if t := batch[i].turn; s.Disposition == ledger.Parked && t != nil && t.isParked {
+			continue // a parked key that was touched again, or that a child asks for, is no new rejection. // I7
+		}
 		bad, of, tripped := l.window.add(s.Disposition == ledger.Parked, l.config.RejectWindow, l.config.RejectShare)
 		if tripped {
 			l.window.reset()

@@ -66,7 +66,7 @@ func (b *bridge) newEnvironment(ctx context.Context, name string, cfg *config.En
 		return nil, err
 	}
 	if e.client, err = nuorder.New(nuorderConfig(name, cfg), nuorder.Deps{
-		Credentials: func() nuorder.Credentials { return nuorderCredentials(cfg) }, Shares: e.shares, Tracer: b.tel.Tracer("nuorder"),
+		Credentials: newLiveCredentials(b.cfg, cfg, time.Now).get, Shares: e.shares, Tracer: b.tel.Tracer("nuorder"),
 		Measures: b.measures.nuorder, Log: b.log,
 	}); err != nil {
 		return nil, err
