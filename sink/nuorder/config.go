@@ -43,7 +43,7 @@ type Config struct {
 	Gzip int
 	// MaxAnswer caps the body of an answer in bytes; default 8 MiB.
 	MaxAnswer int64
-	// MaxListAnswer caps the body of a list; default 64 MiB.
+	// MaxListAnswer caps the body of a list; default 32 MiB, a million ids. While a body grows it is held twice. // I6
 	MaxListAnswer int64
 	// Attempts is how often a repeatable call is tried in place; default 3. The loop retries for longer, more slowly.
 	Attempts int
@@ -170,7 +170,7 @@ func (c Config) withDefaults() Config {
 	set(&c.Breaker.Least, 20)
 	set(&c.Breaker.Ratio, 0.5)
 	set(&c.MaxAnswer, 8<<20)
-	set(&c.MaxListAnswer, 64<<20)
+	set(&c.MaxListAnswer, 32<<20)
 	set(&c.Attempts, 3)
 	set(&c.RetryShare, 0.2)
 	set(&c.RetryReserve, 10)
