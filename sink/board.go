@@ -47,6 +47,7 @@ type entry struct {
 	// request is the sequence number of the newest request claimed for the key, force that a person asked for it.
 	request  int64
 	force    bool
+	yield    bool // another document wants the name that this one has at NuORDER
 	attempts int
 	hidden   int  // how often in a row it was not yet visible
 	held     bool // delayed for calm alone
@@ -154,6 +155,7 @@ func (b *board) ask(r ledger.Request, force bool) {
 	defer b.mu.Unlock()
 	e := b.entry(r.Key, r.Rank)
 	e.request, e.force = max(e.request, r.Seq), e.force || force
+	e.yield = e.yield || r.Reason == ledger.ReasonNameWanted
 	b.enqueue(e)
 	wake(b.work)
 }
@@ -250,6 +252,7 @@ type turn struct {
 	rank     int
 	request  int64
 	force    bool
+	yield    bool
 	attempts int
 
 	object   ledger.Object
@@ -267,9 +270,9 @@ type turn struct {
 func (b *board) begin(e *entry) *turn {
 	t := &turn{
 		entry: e, key: e.key, touches: e.touches, sources: e.sources, position: e.position, since: e.since, trace: e.trace, others: e.others, unlinked: e.unlinked,
-		rank: e.rank, request: e.request, force: e.force, attempts: e.attempts,
+		rank: e.rank, request: e.request, force: e.force, yield: e.yield, attempts: e.attempts,
 	}
-	e.touches, e.sources, e.since, e.request, e.force = nil, nil, time.Time{}, 0, false
+	e.touches, e.sources, e.since, e.request, e.force, e.yield = nil, nil, time.Time{}, 0, false, false
 	e.trace, e.others, e.unlinked = "", nil, 0
 	e.came, e.last = time.Time{}, time.Time{}
 	e.state = busy
@@ -292,7 +295,7 @@ func (b *board) putBack(t *turn, due time.Time) {
 	if !t.since.IsZero() && (e.since.IsZero() || t.since.Before(e.since)) {
 		e.since = t.since
 	}
-	e.request, e.force = max(e.request, t.request), e.force || t.force
+	e.request, e.force, e.yield = max(e.request, t.request), e.force || t.force, e.yield || t.yield
 	e.restore(t)
 	b.prune(e)
 	if len(e.touches) == 0 && e.request == 0 {

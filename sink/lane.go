@@ -61,6 +61,7 @@ func (l *Loop) deliver(ctx context.Context, t *turn) {
 	l.at(PointOwned)
 	delivery, err := l.Remote.Deliver(ctx, Work{
 		Environment: l.config.Environment, Body: t.body, Object: t.object, Parents: t.parents, Deadline: t.deadline, Rank: t.rank,
+		Yield: t.yield,
 	})
 	l.at(PointAnswered)
 	if err != nil {

@@ -57,6 +57,8 @@ type Work struct {
 	Parents map[mapper.Ref]ledger.Object
 	// Rank is the order of service, lower first; see ledger.RankOrders and those after it.
 	Rank int
+	// Yield tells that another document wants the name that this object has at NuORDER: one that is not selected any more gives it up.
+	Yield bool
 }
 
 // Delivery is how it went. Errors are fault.Errors; an error of kind Reject parks the key.

@@ -43,7 +43,8 @@ with l as (
 ), asked as (
     insert into requests as r (environment, flow, key, reason, rank)
     select $1, $2, key, $6, $7 from unnest($5::text[]) as k(key) order by key
-    on conflict (environment, flow, key) do update set seq = r.seq + 1, not_before = now(), rank = least(r.rank, excluded.rank)
+    on conflict (environment, flow, key) do update set seq = r.seq + 1, not_before = now(), rank = least(r.rank, excluded.rank),
+        reason = case when r.reason in ('retry', 'name wanted') then r.reason else excluded.reason end
 )
 select pg_notify($8, $1 || '|' || $2) is null`
 

@@ -13,6 +13,9 @@ import (
 // ReasonRetry marks requests that a person made for parked keys: they are tried even if nothing changed.
 const ReasonRetry = "retry"
 
+// ReasonNameWanted marks requests for an object whose name at NuORDER another document wants.
+const ReasonNameWanted = "name wanted"
+
 // Request is a key that a flow shall look at beside what Kafka brings.
 type Request struct {
 	Key    mapper.Key

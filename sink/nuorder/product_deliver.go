@@ -37,9 +37,13 @@ func (r *Products) Deliver(ctx context.Context, w sink.Work) (sink.Delivery, err
 	if t.object.RemoteID == "" {
 		p, err = r.create(ctx, t, body)
 	}
+	if ConflictID(err) != "" {
+		return r.askForName(ctx, t, err)
+	}
 	if err != nil {
 		return t.end("", err)
 	}
+	delete(t.object.Identity, identityYielded)
 	t.learn(&p)
 	t.object.RemoteKey = w.Body.RemoteKey
 	delete(t.object.Identity, identityArchived)
@@ -88,6 +92,49 @@ func conflictWith(err error, field, hint string) error {
 	return &fault.Error{Kind: fault.Reject, Code: CodeConflict, Field: field, Rule: "unique", Hint: hint, Err: err}
 }
 
+// askForName deals with a product whose style, season and colour another product of ours has at NuORDER, as after the rename of a key that
+// the brand_id is made of. Its owner is asked to give the name up, which it does if its own document is not selected any more; meanwhile
+// this one waits. If that was of no use, two living documents claim one name, which a person must decide. // decision 4
+func (r *Products) askForName(ctx context.Context, t *turn, conflict error) (sink.Delivery, error) {
+	id := ConflictID(conflict)
+	found, err := r.objects.ByRemoteID(ctx, t.work.Environment, mapper.Product, []string{id})
+	if err != nil {
+		return t.end("", err)
+	}
+	other, ours := found[id]
+	// One that is archived will give the name up. One that is not may be about to be; an object that waited with a call behind it is in
+	// doubt, so that it asks once.
+	willing := other.Identity[identityArchived] != "" && other.Identity[identityYielded] == ""
+	if !ours || other.Key == t.work.Body.Key || !willing && t.work.Object.InDoubt {
+		return t.end("", conflict)
+	}
+	if err := r.objects.Doubt(ctx, t.work.Environment, mapper.Products, []mapper.Key{other.Key}, ledger.ReasonNameWanted); err != nil {
+		return t.end("", err)
+	}
+	return t.wait(mapper.Ref{Flow: mapper.Products, Key: other.Key})
+}
+
+// yielded gives the body of an archived product another colour, so that its style, season and colour are free.
+func (t *turn) yielded(body []byte) ([]byte, error) {
+	if t.work.Yield {
+		t.object.Identity[identityYielded] = "true"
+	}
+	if t.object.Identity[identityYielded] == "" {
+		return body, nil
+	}
+	var doc struct {
+		Color string `json:"color"`
+	}
+	if err := decode(body, &doc); err != nil {
+		return nil, fault.New(fault.Reject, CodeBadRequest, "the body is no JSON object")
+	}
+	mark := " (" + t.brandID() + ")"
+	if strings.HasSuffix(doc.Color, mark) {
+		return body, nil
+	}
+	return with(body, map[string]any{"color": doc.Color + mark})
+}
+
 // find looks for a product whose create had no answer.
 func (r *Products) find(ctx context.Context, t *turn) error {
 	name := t.work.Body.RemoteKey
@@ -126,6 +173,9 @@ func (r *Products) archive(ctx context.Context, t *turn) (sink.Delivery, error) 
 	}
 	body, _, err := withoutSheets(body)
 	if err != nil {
+		return t.end("", err)
+	}
+	if body, err = t.yielded(body); err != nil {
 		return t.end("", err)
 	}
 	if body, err = with(body, map[string]any{"archived": true, "active": false}); err != nil {

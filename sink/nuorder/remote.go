@@ -22,6 +22,8 @@ type Objects interface {
 	ByKey(ctx context.Context, environment string, kind mapper.Kind, keys []mapper.Key) (map[mapper.Key]ledger.Object, error)
 	// Doubt marks what a flow delivers of the objects in doubt and wakes the flow.
 	Doubt(ctx context.Context, environment string, flow mapper.Flow, keys []mapper.Key, reason string) error
+	// ByRemoteID finds objects by NuORDER's _id.
+	ByRemoteID(ctx context.Context, environment string, kind mapper.Kind, ids []string) (map[string]ledger.Object, error)
 }
 
 // Reasons for which a Remote marks other objects in doubt.
@@ -35,6 +37,7 @@ const (
 	identitySize      = "size:"      // of a product: size to its _id
 	identityWarehouse = "warehouse:" // of a product: name or code of a warehouse to its id
 	identityArchived  = "archived"   // "true" while the object is archived because it is not selected
+	identityYielded   = "yielded"    // "true" when an archived product has given up its colour's name to another
 	identityRows      = "rows"       // of stock: the replenishments as last written
 )
 

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -27,6 +28,7 @@ type world struct {
 	client    *nuorder.Client
 	base      nuorder.Config
 	objects   *memory
+	yield     bool
 	products  *nuorder.Products
 	customers *nuorder.Customers
 	stock     *nuorder.Stock
@@ -47,6 +49,18 @@ func (m *memory) ByKey(_ context.Context, environment string, kind mapper.Kind, 
 		if o, ok := m.objects[ledger.ObjectID{Environment: environment, Kind: kind, Key: k}]; ok {
 			o.Identity = maps.Clone(o.Identity)
 			found[k] = o
+		}
+	}
+	return found, nil
+}
+
+func (m *memory) ByRemoteID(_ context.Context, environment string, kind mapper.Kind, ids []string) (map[string]ledger.Object, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	found := make(map[string]ledger.Object)
+	for id, o := range m.objects {
+		if id.Environment == environment && id.Kind == kind && slices.Contains(ids, o.RemoteID) {
+			found[o.RemoteID] = o
 		}
 	}
 	return found, nil
@@ -144,10 +158,15 @@ func (w *world) deliver(flow mapper.Flow, key, remoteKey, body string) (sink.Del
 		r = w.stock
 	}
 	b := mapper.Body{Flow: flow, Key: mapper.Key(key), RemoteKey: remoteKey, JSON: []byte(body), Filtered: body == ""}
-	d, err := r.Deliver(w.t.Context(), sink.Work{Environment: "test", Body: b, Object: w.object(flow, mapper.Key(key)), Deadline: time.Now().Add(20 * time.Second)})
+	d, err := r.Deliver(w.t.Context(), sink.Work{Environment: "test", Body: b, Object: w.object(flow, mapper.Key(key)), Deadline: time.Now().Add(20 * time.Second), Yield: w.yield})
 	if err == nil {
+		kept := d.Object
+		if d.Disposition == ledger.Waiting { // nothing of it is stored, and calls leave a doubt
+			kept = w.object(flow, mapper.Key(key))
+			kept.InDoubt = kept.InDoubt || d.Calls > 0
+		}
 		w.objects.mu.Lock()
-		w.objects.objects[d.Object.ObjectID] = d.Object
+		w.objects.objects[d.Object.ObjectID] = kept
 		w.objects.mu.Unlock()
 	}
 	return d, err
@@ -208,6 +227,36 @@ func TestProductIsMadeChangedArchivedAndRestored(t *testing.T) {
 		d = w.must(mapper.Products, "1", "B-1", product("three", ""), ledger.Delivered)
 		if got := w.stored(id); got["archived"] == true || got["active"] == false || got["name"] != "three" || d.Object.RemoteID != id {
 			t.Fatalf("after the return: %v", got)
+		}
+	})
+}
+
+func TestNameOfAnArchivedProductIsGivenUpToTheOneThatWantsIt(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, w *world) {
+		old := w.must(mapper.Products, "1|RED", "B-RED", strings.Replace(product("one", ""), "B-1", "B-RED", 1), ledger.Delivered).Object
+		renamed := strings.Replace(product("one", ""), "B-1", "B-RD0", 1)
+		// The new key comes first, while the old one still lives at NuORDER.
+		d := w.must(mapper.Products, "1|RD0", "B-RD0", renamed, ledger.Waiting)
+		if len(d.WaitFor) != 1 || d.WaitFor[0].Key != "1|RED" || !slices.Equal(w.objects.doubted, []string{"products 1|RED name wanted"}) {
+			t.Fatalf("waits for %v, asked %v", d.WaitFor, w.objects.doubted)
+		}
+		w.yield = true // as the loop does for such a request
+		w.must(mapper.Products, "1|RED", "", "", ledger.Delivered)
+		w.yield = false
+		w.must(mapper.Products, "1|RD0", "B-RD0", renamed, ledger.Delivered)
+		if got := w.stored(old.RemoteID); got["archived"] != true || got["color"] == "Red" {
+			t.Errorf("the old product: archived %v, color %v", got["archived"], got["color"])
+		}
+		if got := w.stored(w.object(mapper.Products, "1|RD0").RemoteID); got["archived"] == true || got["color"] != "Red" {
+			t.Errorf("the new product: archived %v, color %v", got["archived"], got["color"])
+		}
+		// Two living documents with one name are for a person.
+		other := strings.Replace(product("one", ""), "B-1", "B-TWO", 1)
+		w.must(mapper.Products, "2|X", "B-TWO", other, ledger.Waiting)
+		w.must(mapper.Products, "1|RD0", "B-RD0", renamed, ledger.Delivered)
+		if _, err := w.deliver(mapper.Products, "2|X", "B-TWO", other); fault.CodeOf(err) != nuorder.CodeConflict {
+			t.Errorf("got %v, want a conflict", err)
 		}
 	})
 }

@@ -117,7 +117,36 @@ func editIsDue(t *turn, list json.RawMessage) bool {
 		return false
 	}
 	shipped := newItemSums()
-	return shippedOf(list, shipped) == nil && belowShipped(withoutZero(lines), shipped) != nil
+	return shippedOf(list, shipped) == nil && belowShipped(withoutZero(lines), shipped) != nil || namesAnother(list, doc["line_items"])
+}
+
+// namesAnother tells that a shipment names a product by a brand_id that the order's lines do not have: the product has a new one.
+func namesAnother(list, lines json.RawMessage) bool {
+	type line struct {
+		BrandID Text `json:"brand_id"`
+		Product struct {
+			BrandID Text `json:"brand_id"`
+		} `json:"product"`
+	}
+	var shipments []struct {
+		Lines []line `json:"line_items"`
+	}
+	var ordered []line
+	if decode(list, &shipments) != nil || decode(lines, &ordered) != nil {
+		return false
+	}
+	known := map[Text]bool{"": true}
+	for _, l := range ordered {
+		known[l.BrandID], known[l.Product.BrandID] = true, true
+	}
+	for _, s := range shipments {
+		for _, l := range s.Lines {
+			if !known[l.BrandID] || !known[l.Product.BrandID] {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // sendShipments sends the list inside an update of the order, or by its own call where the portal has one.
