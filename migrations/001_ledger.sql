@@ -25,7 +25,8 @@ create table objects (
     calls       bigint      not null default 0,
     trace       text        not null default '',
     primary key (environment, kind, key)
-) with (fillfactor = 80);
+-- Each document rewrites its row twice: with millions of rows the server's default, a fifth of them dead, would come hours too late.
+) with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 5000, autovacuum_analyze_scale_factor = 0.02);
 
 create index objects_remote_key on objects (environment, kind, remote_key) where remote_key <> '';
 create index objects_stored_key on objects (environment, kind, stored_key) where stored_key <> '' and stored_key <> remote_key;
@@ -39,7 +40,7 @@ create table bodies (
     part        text  not null,
     body        bytea not null,
     primary key (environment, kind, key, part)
-);
+) with (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 5000, autovacuum_analyze_scale_factor = 0.02);
 alter table bodies alter column body set storage external;
 
 -- Keys that a flow shall look at beside what Kafka brings: released children, wanted parents, doubts, retries, replays.
@@ -55,7 +56,8 @@ create table requests (
     claimed_until timestamptz,
     claimed_by    text        not null default '',
     primary key (environment, flow, key)
-) with (fillfactor = 80);
+-- A queue: rows come and go, and a look for the next one passes over all that are dead.
+) with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 create index requests_due on requests (environment, flow, rank, requested_at);
 
 -- Keys whose parents are not at NuORDER yet. parents holds kind:key.

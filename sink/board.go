@@ -66,6 +66,8 @@ type board struct {
 	records int
 	busy    int
 	calm    calm
+	// bulkAfter is when bulk is served again.
+	bulkAfter time.Time
 	// work wakes the dispatcher, room the intake; one wake-up says all.
 	work, room chan struct{}
 	// stray outcomes come from the intake, of records that name no document; strays wakes the settler for them.
@@ -217,6 +219,10 @@ func (b *board) take(now time.Time, n int) (turns []*turn, next time.Time) {
 		b.queue(heap.Pop(&b.heap).(*entry))
 	}
 	for rank := range b.queues {
+		if rank == ledger.RankBulk && now.Before(b.bulkAfter) && len(b.queues[rank]) > 0 {
+			next = b.bulkAfter
+			continue
+		}
 		for len(turns) < n && len(b.queues[rank]) > 0 {
 			e := b.queues[rank][0]
 			b.queues[rank][0] = nil
@@ -232,7 +238,7 @@ func (b *board) take(now time.Time, n int) (turns []*turn, next time.Time) {
 			b.queues[rank] = nil
 		}
 	}
-	if len(b.heap) > 0 {
+	if len(b.heap) > 0 && (next.IsZero() || b.heap[0].due.Before(next)) {
 		next = b.heap[0].due
 	}
 	return turns, next
@@ -362,6 +368,13 @@ func (b *board) flying() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.busy
+}
+
+// restBulk leaves bulk alone until a time.
+func (b *board) restBulk(until time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.bulkAfter = until
 }
 
 // urgent tells whether a key waits that orders need.

@@ -54,6 +54,8 @@ func (l *Loop) room() int {
 	return room
 }
 
+const restBulk = 500 * time.Millisecond
+
 // batch brings keys as far as their lane. Whatever it cannot bring further is put back, never lost.
 func (l *Loop) batch(ctx context.Context, turns []*turn) {
 	turns = l.provable(ctx, turns)
@@ -68,7 +70,12 @@ func (l *Loop) batch(ctx context.Context, turns []*turn) {
 		return
 	}
 	turns = slices.DeleteFunc(turns, func(t *turn) bool { return l.settledWithoutCall(t) })
+	tried := len(turns)
 	turns = l.parents(ctx, turns)
+	if tried > 1 && 2*len(turns) < tried {
+		// The parents are being loaded too. Whoever waits for one is released by it: trying all others first would read each twice.
+		l.board.restBulk(l.Now().Add(restBulk))
+	}
 	l.loadBodies(ctx, turns)
 	for _, t := range turns {
 		l.lanes[laneOf(t.key, len(l.lanes))] <- t

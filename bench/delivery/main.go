@@ -83,7 +83,8 @@ func (w *world) parts() []part {
 		{"three", "three instances before a portal that refuses the sixth call at once, told so and not told so: refusals", true, w.three},
 		{"naive", "one call per row change, in order: calls, and how busy the portal is kept", true, w.naive},
 		{"idle", "a bridge with all flows and nothing to do: processor time and memory", false, w.idle},
-		{"scale", "1 to 5 environments by 1 to 3 instances: calls a second, cost, memory, take-over", false, w.scale},
+		{"scale", "1 to 5 environments by 1 to 3 instances: calls a second, cost, memory", false, w.scale},
+		{"takeover", "one of three instances is killed, or stopped, while rows change: the longest time from commit to answer", false, w.takeover},
 		{"ledger", "own and settle on a ledger of -rows objects: time, table and index size", false, w.ledger},
 	}
 }

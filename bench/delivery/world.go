@@ -98,6 +98,7 @@ type setup struct {
 	rate        float64
 	concurrency int
 	orders      bool
+	poll        bool // NuORDER's orders, each second
 	// portals by the name of their environment; the world's own as bench if nil.
 	portals map[string]string
 }
@@ -114,6 +115,10 @@ func (w *world) configure(s setup) error {
 	if s.orders {
 		flows += ", customers: on, order_edits: on, order_creation: on"
 	}
+	every := "10m"
+	if s.poll {
+		flows, every = flows+", orders_in: on", "1s"
+	}
 	if s.portals == nil {
 		s.portals = map[string]string{environment: w.NuORDERURL}
 	}
@@ -125,8 +130,8 @@ func (w *world) configure(s setup) error {
     nuorder: {url: %q, allow_private: true, consumer_key: "${BENCH_KEY}", consumer_secret: "${BENCH_SECRET}", token: "${BENCH_TOKEN}", token_secret: "${BENCH_TOKEN_SECRET}", rate: %v, concurrency: %d}
     oms_api: {url: %q}
     flows: {%s}
-    orders: {since: %q}
-`, name, s.portals[name], s.rate, s.concurrency, w.OMSURL, flows, time.Now().AddDate(0, -1, 0).Format(time.DateOnly))
+    orders: {since: %q, every: %s}
+`, name, s.portals[name], s.rate, s.concurrency, w.OMSURL, flows, time.Now().AddDate(0, -1, 0).Format(time.DateOnly), every)
 	}
 	return os.WriteFile(filepath.Join(w.dir, configFile), []byte(text), 0o600)
 }

@@ -23,6 +23,13 @@ const grace = 20 * time.Second
 // collecting earlier than Go would costs little and keeps the process small; GOGC in the environment wins. // I6
 const gcPercent = 50
 
+// memoryBase and memoryEach are what the program may hold before it collects garbage whatever that costs: for itself and one
+// environment, and for each further one. It is no hard limit; GOMEMLIMIT in the environment wins. // I6
+const (
+	memoryBase = 100 << 20
+	memoryEach = 24 << 20
+)
+
 type runCmd struct {
 	configured
 }
@@ -38,6 +45,9 @@ func (c runCmd) Run(ctx context.Context, s std) error {
 	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryBase + memoryEach*int64(max(len(cfg.Environments)-1, 0)))
 	}
 	log := telemetry.NewLogger(s.err, cfg.Log.Format, cfg.Log.Level)
 	tel, err := telemetry.New(ctx, telemetry.Config{OTLP: cfg.Telemetry.OTLP, Sample: *cfg.Telemetry.Sample, Version: version, Log: log})
