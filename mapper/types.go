@@ -131,4 +131,8 @@ type Read struct {
 	Document *Document
 	// NotYetVisible tells that the transaction cannot be proven to be seen yet: the key waits, which is no failure.
 	NotYetVisible bool
+	// At is where the source's log stood, in Epoch, before the document was read; zero if that is not known. What a snapshot
+	// read before that place the document shows too.
+	At    cdc.LSN
+	Epoch uint32
 }

@@ -66,6 +66,7 @@ type board struct {
 	records int
 	busy    int
 	calm    calm
+	reads   reads
 	// bulkAfter is when bulk is served again.
 	bulkAfter time.Time
 	// work wakes the dispatcher, room the intake; one wake-up says all.
@@ -266,6 +267,7 @@ type turn struct {
 	deadline time.Time
 	owned    time.Time
 	body     mapper.Body
+	read     readAt
 	hash     [32]byte
 	parked   []byte
 	isParked bool

@@ -188,6 +188,7 @@ func (l *Loop) read(ctx context.Context, turns []*turn) []*turn {
 			l.done <- outcome{turn: t, hidden: true, settlement: l.settlement(t, ledger.Released, ledger.RestoreDoubt)}
 			continue
 		}
+		t.read = readAt{docs[i].Epoch, docs[i].At}
 		t.body, err = l.Mapper.Body(l.config.Flow, t.key, docs[i].Document)
 		if err != nil {
 			l.unmappable(t, err)

@@ -168,6 +168,10 @@ func (l *Loop) touches(r *record, rec *cdc.Record, src source, keys []mapper.Key
 			continue
 		}
 		seen[key] = struct{}{}
+		if rec.Op == cdc.OpRead && l.board.entries[key] == nil && l.board.reads.cover(key, rec.Position) {
+			r.covered++
+			continue
+		}
 		r.open++
 		l.board.touch(&touched{
 			key: key, touch: touch{record: r, repeat: r.track.repeat(r.offset, key)},

@@ -125,7 +125,7 @@ func (s *settler) progress() bool {
 	s.board.mu.Lock()
 	defer s.board.mu.Unlock()
 	for _, t := range s.board.tracks {
-		if _, _, _, n := t.mark(); n > 0 {
+		if _, _, passes := t.mark(); passes.records > 0 {
 			return true
 		}
 	}
@@ -151,11 +151,11 @@ func (s *settler) build(batch []outcome) (*ledger.Settling, []*track, []int) {
 	index := make(map[*track]int, len(b.tracks))
 	passed := make([]int, 0, len(b.tracks))
 	for _, t := range b.tracks {
-		next, last, filtered, n := t.mark()
+		next, last, passes := t.mark()
 		index[t] = len(tracks)
-		tracks, passed = append(tracks, t), append(passed, n)
+		tracks, passed = append(tracks, t), append(passed, passes.records)
 		settling.Partitions = append(settling.Partitions, ledger.Progress{
-			Partition: t.partition, Token: t.token, Next: next, Last: last, Filtered: filtered,
+			Partition: t.partition, Token: t.token, Next: next, Last: last, Filtered: passes.filtered, Superseded: passes.covered,
 		})
 	}
 	for i := range batch {
@@ -256,6 +256,7 @@ func (s *settler) settled(ctx context.Context, batch []outcome, tracks []*track,
 	for i := range batch {
 		s.guards.end(batch[i].turn)
 		if batch[i].final() {
+			b.reads.settled(batch[i].turn, batch[i].settlement.Disposition)
 			s.Measures.settled(ctx, &s.config, &batch[i], now)
 			b.finish(batch[i].turn)
 		}

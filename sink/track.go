@@ -32,6 +32,8 @@ type record struct {
 	open int
 	// routeless records are counted as filtered when the mark passes them.
 	routeless bool
+	// covered counts keys whose documents were read after this row of a snapshot.
+	covered int64
 }
 
 func newTrack(a cdc.Assignment, c ledger.Checkpoint, start int64) *track {
@@ -59,21 +61,30 @@ func (t *track) repeat(offset int64, key mapper.Key) bool {
 
 func (t *track) add(r *record) { t.records = append(t.records, r) }
 
-// mark gives the offset below which everything is settled, the position before it, the routeless records that it passes
-// and are not counted yet, and how many records it passes.
-func (t *track) mark() (next int64, last cdc.Position, filtered int64, passed int) {
+// mark gives the offset below which everything is settled, the position before it, how many records it passes, and what those
+// count for that were not counted before: records that route nowhere, and touches that a later read covers.
+func (t *track) mark() (next int64, last cdc.Position, passes passing) {
 	next = t.next
 	for _, r := range t.records[t.head:] {
 		if r.open > 0 {
 			break
 		}
 		next, last = r.offset+1, r.position
-		passed++
-		if r.routeless && r.offset >= t.counted {
-			filtered++
+		passes.records++
+		if r.offset >= t.counted {
+			passes.covered += r.covered
+			if r.routeless {
+				passes.filtered++
+			}
 		}
 	}
-	return next, last, filtered, passed
+	return next, last, passes
+}
+
+// passing is what a mark passes.
+type passing struct {
+	records           int
+	filtered, covered int64
 }
 
 // pass forgets records that are settled in the ledger too.

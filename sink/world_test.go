@@ -112,6 +112,17 @@ func (w *world) append(k mapper.Key, p cdc.Position) {
 	w.signal = make(chan struct{})
 }
 
+// snapshot appends the rows of a snapshot that was read at a position.
+func (w *world) snapshot(at cdc.LSN, keys ...mapper.Key) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i, k := range keys {
+		w.append(k, cdc.Position{Epoch: 1, Commit: at, Index: uint64(i)})
+		last := &w.log[(i+int(at)/100)%w.parts]
+		(*last)[len(*last)-1].Op, (*last)[len(*last)-1].XID = cdc.OpRead, 0
+	}
+}
+
 // Tables, Route and Body are the mapping.
 func (w *world) Tables(mapper.Flow) []string { return []string{"oms.t"} }
 
@@ -159,7 +170,7 @@ func (w *world) Read(_ context.Context, _ mapper.Flow, wants []mapper.Want) ([]m
 		if strings.HasPrefix(string(want.Key), "untyped") { // as a text where a query takes a number
 			return nil, fault.New(fault.Reject, "document_query_failed", "read documents: query root: SQLSTATE 22P02")
 		}
-		out[i].Key = want.Key
+		out[i].Key, out[i].Epoch, out[i].At = want.Key, 1, cdc.LSN(w.xid*100+1)
 		if out[i].NotYetVisible = w.hidden[want.XID]; out[i].NotYetVisible {
 			continue
 		}

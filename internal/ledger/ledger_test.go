@@ -160,10 +160,10 @@ func TestSettleCountsTouchesOnceAndKeepsTheIdentity(t *testing.T) {
 	batch.Settlements[0].Touches = map[int]int64{0: 4}
 	batch.Settlements[1].Touches = map[int]int64{0: 2}
 	batch.Settlements[2].Touches = map[int]int64{0: 3}
-	batch.Partitions = []ledger.Progress{{Partition: p, Token: c.Token, Next: 15, Filtered: 1, Above: []ledger.SettledTouch{{Offset: 17, Key: "k1"}}}}
+	batch.Partitions = []ledger.Progress{{Partition: p, Token: c.Token, Next: 15, Filtered: 1, Superseded: 2, Above: []ledger.SettledTouch{{Offset: 17, Key: "k1"}}}}
 	settle(t, s, batch)
 	settle(t, s, batch) // the answer was lost: the repeat must change nothing
-	want := ledger.Counts{Read: 10, Delivered: 1, Superseded: 3, Filtered: 1, Waiting: 2, Parked: 3, Calls: 1}
+	want := ledger.Counts{Read: 12, Delivered: 1, Superseded: 5, Filtered: 1, Waiting: 2, Parked: 3, Calls: 1}
 	got, err := s.Counts(t.Context(), env, mapper.Products)
 	if err != nil {
 		t.Fatal(err)
@@ -185,7 +185,7 @@ func TestSettleCountsTouchesOnceAndKeepsTheIdentity(t *testing.T) {
 	if out := settle(t, s, late); len(out.Lost) != 1 {
 		t.Fatalf("got %+v, want the partition lost", out)
 	}
-	if got, err = s.Counts(t.Context(), env, mapper.Products); err != nil || got.Read != 10 || got.Sum() != got.Read {
+	if got, err = s.Counts(t.Context(), env, mapper.Products); err != nil || got.Read != 12 || got.Sum() != got.Read {
 		t.Fatalf("got %+v, %v, want 10 read and the identity held", got, err)
 	}
 }

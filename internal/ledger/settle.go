@@ -76,8 +76,9 @@ type Progress struct {
 	// Next is the offset below which everything is settled with this statement; Last is the position before it.
 	Next int64
 	Last cdc.Position
-	// Filtered counts records that route nowhere, Repeats touches that were counted before.
-	Filtered, Repeats int64
+	// Filtered counts records that route nowhere, Superseded touches that a later read covers, Repeats touches that were counted
+	// before.
+	Filtered, Superseded, Repeats int64
 	// Above are the touches settled now whose offset is not below Next.
 	Above []SettledTouch
 }
@@ -165,11 +166,11 @@ type columns struct {
 	waitOrd                       []int64
 	waitParent, waitFlow, waitKey []string
 
-	topic                                                      []string
-	partition                                                  []int32
-	pToken, next, pEpoch, pCommit, pIndex, pFiltered, pRepeats []int64
-	touchOrd, touchPart, touchN, abovePart, aboveOffset        []int64
-	aboveKey                                                   []string
+	topic                                                                   []string
+	partition                                                               []int32
+	pToken, next, pEpoch, pCommit, pIndex, pFiltered, pSuperseded, pRepeats []int64
+	touchOrd, touchPart, touchN, abovePart, aboveOffset                     []int64
+	aboveKey                                                                []string
 }
 
 func (s *Store) settleArgs(b *Settling) ([]any, error) {
@@ -190,7 +191,7 @@ func (s *Store) settleArgs(b *Settling) ([]any, error) {
 		c.partOrd, c.partName, c.partHash, c.partAt, c.bodyOrd, c.bodyPart, c.body,
 		c.waitOrd, c.waitParent, c.waitFlow, c.waitKey,
 		c.topic, c.partition, c.pToken, c.next, c.pEpoch, c.pCommit, c.pIndex, c.pFiltered, c.pRepeats,
-		c.touchOrd, c.touchPart, c.touchN, c.abovePart, c.aboveOffset, c.aboveKey,
+		c.touchOrd, c.touchPart, c.touchN, c.abovePart, c.aboveOffset, c.aboveKey, c.pSuperseded,
 	}, nil
 }
 
@@ -249,7 +250,7 @@ func (c *columns) addProgress(ord int64, p *Progress) {
 	c.pToken, c.next = append(c.pToken, p.Token), append(c.next, p.Next)
 	c.pEpoch, c.pCommit = append(c.pEpoch, int64(p.Last.Epoch)), append(c.pCommit, int64(p.Last.Commit))
 	c.pIndex, c.pFiltered = append(c.pIndex, int64(p.Last.Index)), append(c.pFiltered, p.Filtered)
-	c.pRepeats = append(c.pRepeats, p.Repeats)
+	c.pSuperseded, c.pRepeats = append(c.pSuperseded, p.Superseded), append(c.pRepeats, p.Repeats)
 	for _, t := range p.Above {
 		c.abovePart, c.aboveOffset = append(c.abovePart, ord), append(c.aboveOffset, t.Offset)
 		c.aboveKey = append(c.aboveKey, string(t.Key))

@@ -5,7 +5,7 @@ const rankOfFlow = "case flow when 'products' then 1 when 'customers' then 2 whe
 
 // settleSQL is one statement, all or nothing: if any token is older than the row's, or the settlement was applied before,
 // it changes nothing. Parameters, in order: what is common ($1-$8), the settlements ($9-$28), their parts ($29-$32),
-// bodies ($33-$35), missing parents ($36-$39), partitions ($40-$48), touches per settlement and partition ($49-$51), and
+// bodies ($33-$35), missing parents ($36-$39), partitions ($40-$48, $55), touches per settlement and partition ($49-$51), and
 // touches above the checkpoint ($52-$54). Only those that orders wait for are asked for at once; the parents of others mostly
 // come by themselves, and the sweep asks for those that do not.
 const settleSQL = `
@@ -57,15 +57,15 @@ with s as (
     on conflict (environment, kind, key, part) do update set body = excluded.body
 ), pr as (
     select * from unnest($40::text[], $41::integer[], $42::bigint[], $43::bigint[], $44::bigint[], $45::bigint[], $46::bigint[],
-        $47::bigint[], $48::bigint[]) with ordinality
-    as pr(topic, partition, token, next, epoch, commit_lsn, tx_index, filtered, repeats, ord)
+        $47::bigint[], $48::bigint[], $55::bigint[]) with ordinality
+    as pr(topic, partition, token, next, epoch, commit_lsn, tx_index, filtered, repeats, superseded, ord)
 ), cp as (
     update group_checkpoints c set next = greatest(c.next, pr.next), at = now(),
         epoch = case when pr.next > c.next then pr.epoch else c.epoch end,
         commit_lsn = case when pr.next > c.next then pr.commit_lsn else c.commit_lsn end,
         tx_index = case when pr.next > c.next then pr.tx_index else c.tx_index end
     from pr, go where go.ok and (c.environment, c.flow, c.topic, c.partition) = ($1, $2, pr.topic, pr.partition) and c.token = pr.token
-    returning pr.ord, pr.topic, pr.partition, pr.next, pr.filtered, pr.repeats
+    returning pr.ord, pr.topic, pr.partition, pr.next, pr.filtered, pr.repeats, pr.superseded
 ), above as (
     insert into settled_touches (environment, flow, topic, partition, "offset", key)
     select $1, $2, cp.topic, cp.partition, j."offset", j.key from unnest($52::bigint[], $53::bigint[], $54::text[]) as j(part, "offset", key)
@@ -145,9 +145,10 @@ with s as (
 ), ct as (
     insert into counters as c (environment, flow, read, delivered, unchanged, superseded, filtered, repeats, calls, settled_at,
         hour, creates, updates, archivals)
-    select $1, $2, coalesce(sums.read, 0) + l.filtered, sums.delivered, sums.unchanged, sums.superseded, sums.filtered + l.filtered,
+    select $1, $2, coalesce(sums.read, 0) + l.filtered + l.superseded, sums.delivered, sums.unchanged, sums.superseded + l.superseded, sums.filtered + l.filtered,
         l.repeats, sums.calls, now(), date_trunc('hour', now()), sums.creates, sums.updates, sums.archivals
-    from sums, go, (select coalesce(sum(filtered), 0)::bigint as filtered, coalesce(sum(repeats), 0)::bigint as repeats from cp) l
+    from sums, go, (select coalesce(sum(filtered), 0)::bigint as filtered, coalesce(sum(repeats), 0)::bigint as repeats,
+        coalesce(sum(superseded), 0)::bigint as superseded from cp) l
     where go.ok
     on conflict (environment, flow) do update set read = c.read + excluded.read, delivered = c.delivered + excluded.delivered,
         unchanged = c.unchanged + excluded.unchanged, superseded = c.superseded + excluded.superseded,

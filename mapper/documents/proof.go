@@ -19,41 +19,45 @@ type proof struct {
 	any      bool
 	timeline int32
 
+	epoch    uint32
 	replica  bool
 	replayed cdc.LSN
-	seen     map[uint64]bool
+	// at is where the log stood before the snapshot was taken; zero if that says nothing.
+	at   cdc.LSN
+	seen map[uint64]bool
 }
 
 func newProof(config Config, wants []mapper.Want) *proof {
 	p := &proof{wants: wants, needed: make([]bool, len(wants)), seen: map[uint64]bool{}}
-	var epoch uint32
 	if config.Now != nil {
-		epoch, p.timeline = config.Now()
+		p.epoch, p.timeline = config.Now()
 	}
 	for i, w := range wants {
-		p.needed[i] = w.XID != 0 && (config.Now == nil || w.Epoch >= epoch)
+		p.needed[i] = w.XID != 0 && (config.Now == nil || w.Epoch >= p.epoch)
 		p.any = p.any || p.needed[i]
 	}
 	return p
 }
 
-// beforeTransaction asks a replica how far it has replayed, in a statement before the snapshot is taken.
+// beforeTransaction asks where the log stands, or how far a replica has replayed it, in a statement before the snapshot is taken.
 func (p *proof) beforeTransaction(ctx context.Context, conn *pgx.Conn) error {
-	if !p.any {
+	if !p.any && p.epoch == 0 {
 		return nil
 	}
 	var lsn *string
 	var timeline *int32
-	err := conn.QueryRow(ctx, `select pg_is_in_recovery(), case when pg_is_in_recovery() then pg_last_wal_replay_lsn()::text end,
+	err := conn.QueryRow(ctx, `select pg_is_in_recovery(), case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn() end::text,
 		case when pg_is_in_recovery() then coalesce((select received_tli from pg_catalog.pg_stat_wal_receiver), (pg_control_checkpoint()).timeline_id) end`).Scan(&p.replica, &lsn, &timeline)
-	if err != nil || !p.replica || lsn == nil {
+	if err != nil || lsn == nil {
 		return err
 	}
 	// Without the right to see the receiver, or without one, the last restart point says which timeline it is, if late.
-	if p.timeline != 0 && (timeline == nil || *timeline != p.timeline) {
+	if p.replica && p.timeline != 0 && (timeline == nil || *timeline != p.timeline) {
 		return nil // on another timeline LSNs say nothing: nothing is proven
 	}
-	p.replayed, err = cdc.ParseLSN(*lsn)
+	if p.at, err = cdc.ParseLSN(*lsn); p.replica {
+		p.replayed = p.at
+	}
 	return err
 }
 

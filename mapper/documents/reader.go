@@ -116,6 +116,9 @@ func (s *session) run(ctx context.Context, r *Reader, plan mapper.DocumentPlan, 
 	}
 	var visible []int
 	for i := range wants {
+		if proof.epoch != 0 {
+			out[i].Epoch, out[i].At = proof.epoch, proof.at
+		}
 		if out[i].NotYetVisible = !proof.visible(i); !out[i].NotYetVisible {
 			visible = append(visible, i)
 		}
