@@ -98,7 +98,7 @@ type setup struct {
 	rate        float64
 	concurrency int
 	orders      bool
-	poll        bool // NuORDER's orders, each second
+	poll        bool // each second, with orders
 	// portals by the name of their environment; the world's own as bench if nil.
 	portals map[string]string
 }
@@ -113,16 +113,16 @@ func (w *world) configure(s setup) error {
 	}
 	flows := "products: on, inventory: on"
 	if s.orders {
-		flows += ", customers: on, order_edits: on, order_creation: on"
+		flows += ", customers: on, order_edits: on, order_creation: on, orders_in: on"
 	}
 	every := "10m"
 	if s.poll {
-		flows, every = flows+", orders_in: on", "1s"
+		every = "1s"
 	}
 	if s.portals == nil {
 		s.portals = map[string]string{environment: w.NuORDERURL}
 	}
-	text := fmt.Sprintf("oms: {url: %q}\nkafka: {brokers: %s}\nhttp: {listen: \"off\"}\ntelemetry: {sample: 0}\nlog: {level: warn}\nenvironments:\n", w.DatabaseURL, brokers)
+	text := fmt.Sprintf("oms: {url: %q}\ncapture: {tables: [\"oms.*\"]}\nkafka: {brokers: %s}\nhttp: {listen: \"off\"}\ntelemetry: {sample: 0}\nlog: {level: warn}\nenvironments:\n", w.DatabaseURL, brokers)
 	for _, name := range slices.Sorted(maps.Keys(s.portals)) {
 		text += fmt.Sprintf(`  %s:
     mapping: mapping
