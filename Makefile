@@ -73,4 +73,10 @@ bench-delivery: build ## load, freshness, pressure and calls of the delivery: AR
 chaos-smoke: ## the whole program under kills, outages and a hostile portal, in a small world
 	go run ./bench/chaos -smoke
 
-.PHONY: bench-delivery chaos-smoke
+bench-scale: build ## 1 to 5 environments by 1 to 3 instances, and how long a take-over lasts
+	go run ./bench/delivery -program ./nubridge -only scale,takeover -products 400 -rate 100 $(ARGS)
+
+bench-ledger: build ## own and settle on a ledger of five million objects
+	go run ./bench/delivery -program ./nubridge -only ledger -products 400 $(ARGS)
+
+.PHONY: bench-delivery bench-scale bench-ledger chaos-smoke

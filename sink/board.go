@@ -44,6 +44,8 @@ type entry struct {
 	rank     int
 	// came and last are when the first and the newest touch came in.
 	came, last time.Time
+	// large tells that a change was made in a large transaction.
+	large bool
 	// request is the sequence number of the newest request claimed for the key, force that a person asked for it.
 	request  int64
 	force    bool
@@ -124,6 +126,7 @@ func (b *board) touch(t *touched) {
 		if e.last = t.came; e.came.IsZero() {
 			e.came = t.came
 		}
+		e.large = e.large || t.touch.record.position.Index >= calmLarge
 	}
 	b.enqueue(e)
 }
@@ -282,7 +285,7 @@ func (b *board) begin(e *entry) *turn {
 	}
 	e.touches, e.sources, e.since, e.request, e.force, e.yield = nil, nil, time.Time{}, 0, false, false
 	e.trace, e.others, e.unlinked = "", nil, 0
-	e.came, e.last = time.Time{}, time.Time{}
+	e.came, e.last, e.large = time.Time{}, time.Time{}, false
 	e.state = busy
 	b.busy++
 	return t

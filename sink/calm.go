@@ -9,7 +9,8 @@ import (
 // calm says when keys that changed are held back. One that changed alone waits a moment for company, so that a batch is worth its
 // statements. In a burst each waits until it was left alone, so that many changes of many documents make one call for each.
 type calm struct {
-	// linger is how long the first change of a key waits.
+	// linger is how long the first change of a key waits, in a large transaction ten times as long: whether it begins a burst shows
+	// by then.
 	linger time.Duration
 	// quiet is how long a key must have been left alone in a burst, most how long it is held at most.
 	quiet, most time.Duration
@@ -26,6 +27,8 @@ const (
 	calmLinger = 10 * time.Millisecond
 	calmWindow = 250 * time.Millisecond
 	calmMany   = 200
+	// calmLarge is from how many changes on a transaction is large.
+	calmLarge = 64
 	// calmMost is how many times Quiet a key is held at most.
 	calmMost = 20
 )
@@ -65,6 +68,9 @@ func (c *calm) hold(e *entry, now time.Time) time.Time {
 		return time.Time{}
 	}
 	until := e.came.Add(c.linger)
+	if e.large {
+		until = e.came.Add(10 * c.linger)
+	}
 	if c.burst(now) {
 		until = e.last.Add(c.quiet)
 		if most := e.came.Add(c.most); until.After(most) {

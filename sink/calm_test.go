@@ -32,6 +32,10 @@ func TestCalm(t *testing.T) {
 	}{
 		{"a single change waits for company", func(b *board) { changes(b, start, 1, ledger.RankProducts, "k0") }, 0, 0, calmLinger},
 		{"and goes when it had its time", func(b *board) { changes(b, start, 1, ledger.RankProducts, "k0") }, calmLinger, 1, 0},
+		{"one of a large transaction waits longer", func(b *board) {
+			r := &record{track: &track{}, position: cdc.Position{Epoch: 1, Commit: 1, Index: calmLarge}, open: 1}
+			b.touch(&touched{key: "k0", touch: touch{record: r}, came: start, rank: ledger.RankProducts})
+		}, calmLinger, 0, 10 * calmLinger},
 		{"an order goes at once", func(b *board) { changes(b, start, 1, ledger.RankOrders, "k0") }, 0, 1, 0},
 		{"a snapshot's rows go at once", func(b *board) { changes(b, time.Time{}, 1, ledger.RankBulk, keys(300)...) }, 0, 300, 0},
 		{"a burst is held", func(b *board) { changes(b, start, 1, ledger.RankProducts, keys(300)...) }, 100 * time.Millisecond, 0, time.Second},

@@ -1,6 +1,7 @@
 package nuorder
 
 import (
+	"context"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -51,3 +52,41 @@ func TestCallsThatTheRateHoldsBackGoTogetherAndOrdersDoNotWaitForCompany(t *test
 		})
 	}
 }
+
+// TestInstancesBeginTogetherWithWhatOneBeginsWith gives one of three instances its share and counts what it has under way at first.
+func TestInstancesBeginTogetherWithWhatOneBeginsWith(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ share, want int }{{30, 4}, {15, 2}, {10, 1}, {1, 1}} {
+		synctest.Test(t, func(t *testing.T) {
+			g := newTestGate(func(conf *Config) { conf.Limits.Start, conf.Limits.Max = 4, 30 }, fixedShare(c.share))
+			ctx, cancel := context.WithCancel(t.Context())
+			var wg sync.WaitGroup
+			var mu sync.Mutex
+			under := 0
+			for range 8 {
+				wg.Go(func() {
+					if ticket, err := g.enter(ctx, ClassProducts, RankBulk); err == nil {
+						mu.Lock()
+						under++
+						mu.Unlock()
+						<-ctx.Done()
+						ticket.done(nil)
+					}
+				})
+			}
+			synctest.Wait()
+			mu.Lock()
+			if under != c.want {
+				t.Errorf("with a share of %d of 30 places %d calls are under way, want %d", c.share, under, c.want)
+			}
+			mu.Unlock()
+			cancel()
+			wg.Wait()
+		})
+	}
+}
+
+type fixedShare int
+
+func (s fixedShare) Share() Share      { return Share{Concurrency: int(s)} }
+func (fixedShare) Throttled(time.Time) {}

@@ -25,6 +25,7 @@ type gate struct {
 	mu       sync.Mutex
 	limiter  *rate.Limiter
 	conc     concurrency
+	started  bool    // the number of calls in flight to begin with was divided between the instances
 	slowdown float64 // factor on the rate, 1 unless a lone call was refused
 	slowedAt time.Time
 	inFlight int
@@ -147,6 +148,11 @@ func (g *gate) tryGrant(w *waiter, class Class) (time.Duration, error) {
 	most := g.limits.Max
 	if share.Concurrency != 0 {
 		most = max(0, min(most, share.Concurrency))
+	}
+	if !g.started && most > 0 {
+		// What all begin with together is what one alone begins with.
+		g.started = true
+		g.conc.limit = max(1, g.conc.limit*most/g.limits.Max)
 	}
 	if g.inFlight >= min(g.conc.limit, most) {
 		return sharePoll, nil // a call that ends wakes us before
