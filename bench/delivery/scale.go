@@ -127,7 +127,11 @@ func (w *world) poller(ctx context.Context) (pid int, fence int64, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	pid, err = strconv.Atoi(owner[strings.LastIndexByte(owner, '/')+1:])
+	parts := strings.Split(owner, "/") // host, process, and what tells its lives apart
+	if len(parts) < 2 {
+		return 0, 0, fmt.Errorf("the poller %q names no process", owner)
+	}
+	pid, err = strconv.Atoi(parts[1])
 	return pid, fence, err
 }
 

@@ -192,7 +192,7 @@ func (g *gate) setRate(now time.Time, limit float64) {
 	if want := rate.Limit(limit * g.slowdown); want != g.limiter.Limit() {
 		g.limiter.SetLimitAt(now, want)
 		// The bursts of all instances together are no larger than the portal's either, but for the least that a clock allows.
-		g.limiter.SetBurstAt(now, max(min(2, g.limits.Burst), int(float64(g.limits.Burst)*limit/g.limits.Rate)))
+		g.limiter.SetBurstAt(now, max(1, int(float64(g.limits.Burst)*limit/g.limits.Rate)))
 	}
 }
 
