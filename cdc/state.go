@@ -28,6 +28,10 @@ type CapturedTable struct {
 	Schema, Table string
 	// Identity is the replica identity: d default, n nothing, f full, i index.
 	Identity string
+	// Members are the catalog's entries by which the table is in the publication: one that was taken out and put in again has others.
+	Members []int64 `json:",omitempty"`
+	// Restriction says to which rows and columns the publication restricts the table; empty means all.
+	Restriction string `json:",omitempty"`
 }
 
 // SchemaVersion is the shape of a table from one place in the log on.
@@ -56,10 +60,10 @@ type SnapshotJob struct {
 	// Where restricts the rows, as an SQL condition; empty means all.
 	Where  string
 	Status SnapshotStatus
-	// Resume is where the next chunk begins: the text of the last key's columns, or a block number; nil at the start.
+	// Resume is where the next chunk begins: the text of the last key's columns, or table, block and file; nil at the start.
 	Resume []string
-	// Relfile is the table's file at the start of a snapshot by blocks: a rewrite of the table begins it anew.
-	Relfile uint32
+	// Measure tells in what Resume is counted: in blocks, or in which key. Another one begins the snapshot anew.
+	Measure uint32
 	// Rows were read so far, of an estimated number.
 	Rows, Estimated    int64
 	Started, Completed time.Time

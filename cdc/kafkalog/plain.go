@@ -80,7 +80,7 @@ func (p *PlainPublisher) Prepare(ctx context.Context, topics []string) (map[cdc.
 		if err != nil {
 			return nil, err
 		}
-		if err := unchanged(p.cfg.Known, metas); err != nil {
+		if err := unchanged(p.cfg.Known, topics, metas); err != nil {
 			return nil, err
 		}
 		return p.client.LastPositions(ctx, partitions)

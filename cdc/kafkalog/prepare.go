@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	kafka "github.com/segmentio/kafka-go"
@@ -49,7 +50,7 @@ func (p *Publisher) prepareOnce(ctx context.Context, topics []string) (map[cdc.P
 	if err != nil {
 		return nil, err
 	}
-	if err := unchanged(p.cfg.Known, metas); err != nil {
+	if err := unchanged(p.cfg.Known, topics, metas); err != nil {
 		return nil, err
 	}
 	identity, err := p.client.initProducer(ctx, p.cfg.Fence)
@@ -79,11 +80,20 @@ func (p *Publisher) prepareOnce(ctx context.Context, topics []string) (map[cdc.P
 	return last, nil
 }
 
-// unchanged compares topics with how an earlier process found them. Topics that this one does not write are no matter. // I8
-func unchanged(known []TopicInfo, metas []topicMeta) error {
+// unchanged compares topics with how an earlier process found them: none may be made anew, repartitioned or gone. Topics that this
+// one does not ask for are no matter. // I8
+func unchanged(known []TopicInfo, asked []string, metas []topicMeta) error {
 	now := make([]TopicInfo, len(metas))
 	for i, meta := range metas {
 		now[i] = TopicInfo{Name: meta.name, ID: meta.id, Partitions: len(meta.parts)}
+	}
+	for _, before := range known {
+		if slices.Contains(asked, before.Name) && !slices.ContainsFunc(now, func(i TopicInfo) bool { return i.Name == before.Name }) {
+			return &fault.Error{
+				Kind: fault.Halt, Code: codeTopicChanged, Hint: "accept the gap and load the tables again with: nubridge accept-gap --reason TEXT",
+				Err: fmt.Errorf("topic %q was written and is gone", before.Name),
+			}
+		}
 	}
 	return Changed(known, now)
 }

@@ -166,6 +166,11 @@ func (p *Publisher) learn(ctx context.Context, name string) error {
 	if err != nil {
 		return wrap("describe topic "+name, err)
 	}
+	if meta := known[name]; p.cfg.Keep != nil {
+		if err := p.cfg.Keep(ctx, TopicInfo{Name: name, ID: meta.id, Partitions: len(meta.parts)}); err != nil {
+			return err
+		}
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.install(known[name])

@@ -31,6 +31,9 @@ type PublisherConfig struct {
 	// Known are the topics as an earlier process found them (Running.Topics). One that was made anew since, or has
 	// another number of partitions is a halt with the code topic_changed. Nil knows none. // I8
 	Known []TopicInfo
+	// Keep is told of each topic that is met or created after the start, before the first record goes there, so that the next process
+	// knows it. An error ends the publisher. Nil keeps none. // I8
+	Keep func(ctx context.Context, topic TopicInfo) error
 	// Fence names the capture. With it, an older process of the same name is shut out of every partition before the first
 	// record is published; it needs the right to write to the transactional id of that name. Empty does not fence.
 	Fence string

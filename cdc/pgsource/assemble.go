@@ -260,7 +260,7 @@ func (a *assembler) add(rel *relation, op cdc.Op, before, after, key []cell, key
 	dst := rel.appendKey(b.arena, key)
 	s.value = len(dst)
 	if a.snapshots.open > 0 {
-		a.snapshots.changed(rel, dst[s.key:s.value])
+		a.snapshots.changed(rel, dst[s.key:s.value], key, before, after)
 	}
 	if len(before) == 0 {
 		dst = append(dst, `{"before":null`...)
@@ -299,6 +299,9 @@ func (a *assembler) appendSource(dst, table []byte, lsn cdc.LSN) []byte {
 	dst = append(dst, `,"xmin":null,"origin":`...)
 	dst = appendString(dst, []byte(a.tx.origin))
 	dst = append(dst, `,"origin_lsn":`...)
+	if a.tx.originLSN == 0 { // a transaction that was streamed while it ran does not tell
+		return append(dst, "null}"...)
+	}
 	dst = strconv.AppendUint(dst, uint64(a.tx.originLSN), 10)
 	return append(dst, '}')
 }

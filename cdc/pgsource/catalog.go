@@ -29,6 +29,9 @@ func (c *catalog) compile(ctx context.Context, w wireRelation, prefix string) (*
 		if err != nil {
 			return nil, err
 		}
+		if k.enc == encMoney || k.elem == encMoney {
+			k.mod = c.adm.cents
+		}
 		kinds[i] = k
 	}
 	names, err := c.keyOf(ctx, w.id)

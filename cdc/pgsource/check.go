@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/jackc/pgx/v5"
+
 	"nubridge/internal/fault"
 )
 
@@ -87,7 +89,7 @@ func Check(ctx context.Context, cfg Config) ([]Finding, error) {
 	default:
 		good("slot %s at %s, wal_status %s", cfg.Slot, slot.confirmed, slot.walStatus)
 	}
-	return append(out, adm.advice(ctx)...), nil
+	return append(append(out, adm.advice(ctx)...), adm.identities(ctx)...), nil
 }
 
 // checkTables looks at tables, publication and rights.
@@ -104,7 +106,15 @@ func (a *admin) checkTables(ctx context.Context, facts serverFacts, good func(st
 	if err != nil {
 		return err
 	}
+	schemas := map[string]bool{}
 	for _, t := range tables {
+		if !t.usable && !schemas[t.Schema] {
+			schemas[t.Schema] = true
+			bad(halt(CodeSelect, "let its owner run: grant usage on schema "+pgx.Identifier{t.Schema}.Sanitize()+" to "+facts.user, "role %q may not use schema %s", facts.user, t.Schema))
+		}
+		if t.rowSecurity {
+			bad(rowSecurityFault(t))
+		}
 		if !t.selectable {
 			bad(halt(CodeSelect, "let its owner run: grant select on "+t.name()+" to "+facts.user, "role %q may not read %s.%s", facts.user, t.Schema, t.Table))
 		}
@@ -117,6 +127,10 @@ func (a *admin) checkTables(ctx context.Context, facts serverFacts, good func(st
 		bad(halt(CodePublicationRights, "let an administrator make it: see the script in deploy/sql", "publication %q does not exist and role %q may not make it", a.cfg.Publication, facts.user))
 	}
 	good("%d tables match", len(tables))
+	if pub.exists && !pub.complete() && !pub.owned {
+		bad(halt(CodePublication, "let its owner run: alter publication "+a.cfg.Publication+" set (publish = 'insert, update, delete, truncate', publish_via_partition_root = true)",
+			"publication %q leaves changes out", a.cfg.Publication))
+	}
 	return nil
 }
 
@@ -132,6 +146,25 @@ func (a *admin) advice(ctx context.Context) []Finding {
 			Code: "wal_keep_unlimited", Text: "max_slot_wal_keep_size is not limited: a capture that stands still can fill the source's disk",
 			Hint: "set max_slot_wal_keep_size to what the disk can spare",
 		})
+	}
+	return out
+}
+
+// identities lists tables whose updates and deletes the source refuses once they are published, or of which the feed cannot
+// tell the old key.
+func (a *admin) identities(ctx context.Context) []Finding {
+	tables, err := a.tables(ctx)
+	if err != nil {
+		return nil
+	}
+	var out []Finding
+	for _, t := range tables {
+		if !t.identified {
+			out = append(out, Finding{
+				Code: "no_replica_identity", Text: fmt.Sprintf("%s.%s has no replica identity: once it is published the source refuses updates and deletes of its rows", t.Schema, t.Table),
+				Hint: "give it a primary key, or run: alter table " + t.name() + " replica identity full",
+			})
+		}
 	}
 	return out
 }

@@ -9,23 +9,25 @@ import (
 
 // chunk is a run of rows of a snapshot between its two marks.
 type chunk struct {
-	id, topic string
-	job       int64
-	count     int64  // rows that enter the feed
-	path      string // where it is kept
-	kept      bool   // an earlier run kept it
-	rel       *relation
-	arena     []byte
-	rows      []span // key and row object in the arena
-	from      []string
-	resume    []string // where the next chunk begins
-	last      bool     // the table ended with it
-	readAt    time.Time
-	visible   pgSnapshot
+	id, topic     string
+	schema, table string
+	job           int64
+	count         int64  // rows that enter the feed
+	path          string // where it is kept
+	kept          bool   // an earlier run kept it
+	rel           *relation
+	arena         []byte
+	rows          []span // key and row object in the arena
+	from          []string
+	resume        []string // where the next chunk begins
+	last          bool     // the table ended with it
+	readAt        time.Time
+	visible       pgSnapshot
 
 	// What follows belongs to the stream, under the source's lock, until settled is closed.
 	before  []uint64 // transactions that the stream had when it met the low mark
 	window  map[string]struct{}
+	images  images
 	low     bool
 	dropAll bool // the table was truncated between the marks
 	again   bool
@@ -69,6 +71,9 @@ type snapshotStream struct {
 	ending  []*chunk // emitted in the transaction that is under way
 }
 
+// of tells whether a chunk is of a table. Two tables whose names differ in characters that Kafka does not take share a topic.
+func (c *chunk) of(rel *relation) bool { return c.schema == rel.schema && c.table == rel.table }
+
 // committed takes note of a transaction that the stream has delivered, if it changed rows.
 func (ss *snapshotStream) committed(xid uint64, changed bool, end cdc.LSN) {
 	if changed {
@@ -84,20 +89,26 @@ func (ss *snapshotStream) committed(xid uint64, changed bool, end cdc.LSN) {
 	ss.ending = ss.ending[:0]
 }
 
-// changed takes note that a key of a table changed while a chunk of it was read.
-func (ss *snapshotStream) changed(rel *relation, key []byte) {
+// changed takes note that a row of a table changed while a chunk of it was read; before and after are the row's two sides as
+// far as the log tells. Where part of the key is NULL, as a unique index allows, rows share it: none of them is taken for another.
+func (ss *snapshotStream) changed(rel *relation, key []byte, keyed, before, after []cell) {
 	for _, c := range ss.windows {
-		if c.topic == rel.topic {
-			if _, ok := c.window[string(key)]; !ok {
-				c.window[string(key)] = struct{}{}
-			}
+		if !c.of(rel) {
+			continue
+		}
+		if _, ok := c.window[string(key)]; !ok && rel.wholeKey(keyed) {
+			c.window[string(key)] = struct{}{}
+		}
+		if rel.keyUnlogged() {
+			c.images.add(rel, before)
+			c.images.add(rel, after)
 		}
 	}
 }
 
 func (ss *snapshotStream) truncated(rel *relation) {
 	for _, c := range ss.windows {
-		if c.topic == rel.topic {
+		if c.of(rel) {
 			c.dropAll = true
 		}
 	}
@@ -164,6 +175,9 @@ func (ss *snapshotStream) finish(a *assembler, c *chunk) error {
 		}
 	}
 	ss.recent = kept
+	if err := c.images.prune(c); err != nil {
+		return err
+	}
 	if err := c.save(ss.dir, a.tx.commit); err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ func chunkOver(t *testing.T, visible pgSnapshot) (*assembler, *chunk) {
 	t.Helper()
 	a := testAssembler(t)
 	c := &chunk{
-		id: "c", topic: "p.s.t", settled: make(chan struct{}), visible: visible,
+		id: "c", topic: "p.s.t", schema: "s", table: "t", settled: make(chan struct{}), visible: visible,
 		rel: compileRelation(wireRelation{schema: "s", table: "t", columns: []wireColumn{{name: "id"}}}, "p", []string{"id"}, []kind{{enc: encNumber}}),
 	}
 	for _, key := range []string{`{"id":1}`, `{"id":2}`} {
@@ -47,7 +47,7 @@ func chunkOver(t *testing.T, visible pgSnapshot) (*assembler, *chunk) {
 		t.Fatal(err)
 	}
 	a.commit(210)
-	a.snapshots.changed(c.rel, []byte(`{"id":2}`))
+	a.snapshots.changed(c.rel, []byte(`{"id":2}`), []cell{{'t', []byte("2")}}, nil, nil)
 	a.begin(300, 0, 12)
 	if err := a.onMessage(markOf("high")); err != nil {
 		t.Fatal(err)

@@ -130,17 +130,15 @@ func fallback[T comparable](value *T, def T) {
 	}
 }
 
-// Topic gives the topic of a table that is named schema.table.
-func Topic(prefix, table string) string {
-	schema, name, _ := strings.Cut(table, ".")
-	return topicName(prefix, schema, name)
-}
+// topicName gives the topic of a table.
+func topicName(prefix, schema, table string) string { return Topic(prefix, schema+"."+table) }
 
-// topicName gives the topic of a table: characters that Kafka does not take become underscores, as in Debezium.
-func topicName(prefix, schema, table string) string {
-	name := []byte(prefix + "." + schema + "." + table)
+// Topic gives the topic of a table that is named schema.table: characters that Kafka does not take become underscores, as in
+// Debezium.
+func Topic(prefix, table string) string {
+	name := prefix + "." + table
 	clean := make([]byte, 0, len(name))
-	for _, r := range string(name) {
+	for _, r := range name {
 		switch {
 		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '.', r == '_', r == '-':
 			clean = append(clean, byte(r))

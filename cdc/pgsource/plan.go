@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,40 +17,54 @@ import (
 
 // tablePlan is how a table is read.
 type tablePlan struct {
-	oid, relfile  uint32
+	oid           uint32
 	schema, table string
-	columns       []string
-	filter        string // row filter of the publication
-	key           []string
-	keyTypes      []string
-	byBlock       bool     // there is no ordered key: blocks are read
-	leaves        []string // the tables that hold blocks, quoted
-	rel           *relation
-	keyAt         []int
-	shape         string // tells whether the table's columns are still those of the plan
+	// from is what is read: the table without those that inherit from it, which have topics of their own; a partitioned one whole.
+	from     string
+	columns  []string
+	filter   string // row filter of the publication
+	key      []string
+	keyTypes []string
+	byBlock  bool   // there is no ordered key: blocks are read
+	leaves   []leaf // the tables that hold blocks
+	rel      *relation
+	keyAt    []int
+	shape    string // tells whether the table's columns and key are still those of the plan
+	measure  uint32 // tells in what the progress is counted: blocks, or this key
 }
 
-// shapeOf is the query for a table's columns in short.
+// leaf is a table that holds rows: the table itself or one of its partitions.
+type leaf struct {
+	oid  uint32
+	name string // quoted
+}
+
+// shapeOf is the query for a table's columns and key in short.
 const shapeOf = `coalesce((select string_agg(attnum || ' ' || atttypid || ' ' || atttypmod || ' ' || attname, ',' order by attnum)
-	from pg_attribute where attrelid = $1 and attnum > 0 and not attisdropped), '')`
+	from pg_attribute where attrelid = $1 and attnum > 0 and not attisdropped), '') ||
+	coalesce((select ' key ' || indkey::text from pg_index where indrelid = $1 and indisprimary), '')`
 
 // planTable finds out how to read a table; nil when it is gone.
 func (a *admin) planTable(ctx context.Context, version int, schema, table string) (*tablePlan, error) {
 	p := &tablePlan{schema: schema, table: table}
+	var partitioned bool
 	err := a.conn.QueryRow(ctx, `
-		select c.oid, coalesce(pg_relation_filenode(c.oid), 0), coalesce((select string_agg(attnum || ' ' || atttypid || ' ' || atttypmod || ' ' || attname, ',' order by attnum)
-		       from pg_attribute where attrelid = c.oid and attnum > 0 and not attisdropped), '')
-		from pg_class c join pg_namespace n on n.oid = c.relnamespace
-		where n.nspname = $1 and c.relname = $2`, schema, table).Scan(&p.oid, &p.relfile, &p.shape)
+		select c.oid, c.relkind = 'p' from pg_class c join pg_namespace n on n.oid = c.relnamespace
+		where n.nspname = $1 and c.relname = $2`, schema, table).Scan(&p.oid, &partitioned)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, classify("look up table", err)
 	}
+	p.from = pgx.Identifier{schema, table}.Sanitize()
+	if !partitioned {
+		p.from = "only " + p.from
+	}
+	// What is generated is read only where the publication may carry it.
 	if err := a.conn.QueryRow(ctx, `
-		select array_agg(attname::text order by attnum) from pg_attribute
-		where attrelid = $1 and attnum > 0 and not attisdropped and attgenerated = ''`, p.oid).Scan(&p.columns); err != nil {
+		select array_agg(attname::text order by attnum) filter (where attgenerated = '' or attgenerated = 's' and $2), `+shapeOf+`
+		from pg_attribute where attrelid = $1 and attnum > 0 and not attisdropped`, p.oid, version >= 180000).Scan(&p.columns, &p.shape); err != nil {
 		return nil, classify("look up columns", err)
 	}
 	if version >= 150000 {
@@ -72,8 +87,9 @@ func (a *admin) planTable(ctx context.Context, version int, schema, table string
 	if err != nil {
 		return nil, err
 	}
+	p.measure = crc32.ChecksumIEEE([]byte(strings.Join(slices.Concat(p.key, p.keyTypes), ",")))
 	if !ordered {
-		p.byBlock = true
+		p.byBlock, p.measure = true, 1
 		if err := a.leaves(ctx, p); err != nil {
 			return nil, err
 		}
@@ -106,25 +122,26 @@ func (a *admin) keyIsOrdered(ctx context.Context, p *tablePlan) (bool, error) {
 // leaves lists the tables that hold the rows, in a steady order.
 func (a *admin) leaves(ctx context.Context, p *tablePlan) error {
 	rows, err := a.conn.Query(ctx, `
-		select n.nspname, c.relname from pg_partition_tree($1::oid::regclass) t join pg_class c on c.oid = t.relid join pg_namespace n on n.oid = c.relnamespace
+		select c.oid, n.nspname, c.relname from pg_partition_tree($1::oid::regclass) t join pg_class c on c.oid = t.relid join pg_namespace n on n.oid = c.relnamespace
 		where t.isleaf order by c.oid`, p.oid)
 	if err != nil {
 		return classify("list partitions", err)
 	}
-	p.leaves, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (string, error) {
+	p.leaves, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (leaf, error) {
+		var oid uint32
 		var s, t string
-		err := row.Scan(&s, &t)
-		return pgx.Identifier{s, t}.Sanitize(), err
+		err := row.Scan(&oid, &s, &t)
+		return leaf{oid, "only " + pgx.Identifier{s, t}.Sanitize()}, err
 	})
-	if err == nil && len(p.leaves) == 0 {
-		p.leaves = []string{pgx.Identifier{p.schema, p.table}.Sanitize()}
+	if err == nil && len(p.leaves) == 0 && strings.HasPrefix(p.from, "only ") {
+		p.leaves = []leaf{{p.oid, p.from}}
 	}
 	return classify("list partitions", err)
 }
 
 // compilePlan prepares the encoding of the rows, from what the server says of the query's columns.
 func (a *admin) compilePlan(ctx context.Context, cat *catalog, p *tablePlan) error {
-	sd, err := a.conn.PgConn().Prepare(ctx, "", "select "+p.list()+" from "+pgx.Identifier{p.schema, p.table}.Sanitize(), nil)
+	sd, err := a.conn.PgConn().Prepare(ctx, "", "select "+p.list()+" from "+p.from, nil)
 	if err != nil {
 		return classify(fmt.Sprintf("prepare the snapshot of %s.%s", p.schema, p.table), err)
 	}
@@ -147,20 +164,48 @@ func (p *tablePlan) list() string {
 // blocksPerChunk is how many blocks a chunk without key reads, 8 KiB each.
 const blocksPerChunk = 128
 
+// place is where a chunk begins in a table that is read by blocks.
+type place struct {
+	leaf
+	block   int
+	relfile uint32 // the leaf's file: a rewrite of the leaf moves its rows, so that it begins anew
+	rest    bool   // there are leaves behind it
+}
+
+// place finds where a snapshot by blocks goes on; false when no leaf is left. Partitions may have come and gone meanwhile.
+func (p *tablePlan) place(resume []string) (at place, ok bool) {
+	var oid, relfile uint64
+	if len(resume) == 3 {
+		oid, _ = strconv.ParseUint(resume[0], 10, 32)
+		at.block, _ = strconv.Atoi(resume[1])
+		relfile, _ = strconv.ParseUint(resume[2], 10, 32)
+	}
+	for i, l := range p.leaves {
+		if uint64(l.oid) < oid {
+			continue
+		}
+		if uint64(l.oid) > oid {
+			at.block, relfile = 0, 0
+		}
+		at.leaf, at.relfile, at.rest = l, uint32(relfile), i+1 < len(p.leaves)
+		return at, true
+	}
+	return at, false
+}
+
 // query gives the SQL of the next chunk and its arguments.
-func (p *tablePlan) query(where string, resume []string, limit int) (string, [][]byte) {
+func (p *tablePlan) query(where string, at place, resume []string, limit int) (string, [][]byte) {
 	var conditions []string
 	for _, c := range []string{where, p.filter} {
 		if c != "" {
 			conditions = append(conditions, "("+c+")")
 		}
 	}
-	from, order := pgx.Identifier{p.schema, p.table}.Sanitize(), ""
+	from, order := p.from, ""
 	var args [][]byte
 	if p.byBlock {
-		leaf, block := p.place(resume)
-		from = "only " + p.leaves[leaf]
-		conditions = append(conditions, fmt.Sprintf("ctid >= '(%d,0)'::tid and ctid < '(%d,0)'::tid", block, block+blocksPerChunk))
+		from = at.name
+		conditions = append(conditions, fmt.Sprintf("ctid >= '(%d,0)'::tid and ctid < '(%d,0)'::tid", at.block, at.block+blocksPerChunk))
 	} else {
 		var keys, params []string
 		for i, k := range p.key {
@@ -182,39 +227,57 @@ func (p *tablePlan) query(where string, resume []string, limit int) (string, [][
 	return sql + order, args
 }
 
-// place reads where a snapshot by blocks goes on.
-func (p *tablePlan) place(resume []string) (leaf, block int) {
-	if len(resume) == 2 {
-		leaf, _ = strconv.Atoi(resume[0])
-		block, _ = strconv.Atoi(resume[1])
+// read reads one chunk in one transaction that says what it sees. The table is locked against changes of its shape before the
+// transaction's snapshot is taken: a snapshot that is older than a rewrite would find the table empty.
+func (p *tablePlan) read(ctx context.Context, a *admin, c *chunk, cfg Config, where string, resume []string, limit int) error {
+	lock := p.from
+	at, more := p.place(resume)
+	if p.byBlock {
+		if !more {
+			c.rel, c.resume, c.last = p.rel, resume, true
+			return nil
+		}
+		lock = at.name
 	}
-	return min(max(leaf, 0), len(p.leaves)-1), max(block, 0)
+	if _, err := a.conn.PgConn().Exec(ctx, "begin isolation level repeatable read, read only; lock table "+lock+" in access share mode").ReadAll(); err != nil {
+		return errors.Join(classify(fmt.Sprintf("lock %s.%s", p.schema, p.table), err), a.rollback(ctx))
+	}
+	return errors.Join(p.within(ctx, a, c, cfg, where, at, resume, limit), a.rollback(ctx))
 }
 
-// read reads one chunk in one transaction that says what it sees.
-func (p *tablePlan) read(ctx context.Context, a *admin, c *chunk, cfg Config, where string, resume []string, limit int) error {
-	tx, err := a.conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
-	if err != nil {
-		return classify("begin chunk", err)
+// rollback ends the transaction of a chunk, which has changed nothing.
+func (a *admin) rollback(ctx context.Context) error {
+	if a.conn.PgConn().TxStatus() == 'I' || a.conn.IsClosed() {
+		return nil
 	}
-	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
+	_, err := a.conn.PgConn().Exec(context.WithoutCancel(ctx), "rollback").ReadAll()
+	return classify("end chunk", err)
+}
+
+// within does the reading, in the transaction of the chunk.
+func (p *tablePlan) within(ctx context.Context, a *admin, c *chunk, cfg Config, where string, at place, resume []string, limit int) error {
 	var xmin, xmax int64
 	var running []int64
 	var shape string
-	if err := tx.QueryRow(ctx, `
-		select pg_snapshot_xmin(s)::text::bigint, pg_snapshot_xmax(s)::text::bigint, array(select x::text::bigint from pg_snapshot_xip(s) x), `+shapeOf+`
-		from pg_current_snapshot() s`, p.oid).Scan(&xmin, &xmax, &running, &shape); err != nil {
+	var relfile uint32
+	if err := a.conn.QueryRow(ctx, `
+		select pg_snapshot_xmin(s)::text::bigint, pg_snapshot_xmax(s)::text::bigint, array(select x::text::bigint from pg_snapshot_xip(s) x), `+shapeOf+`,
+		       coalesce(pg_relation_filenode($2::oid::regclass), 0)
+		from pg_current_snapshot() s`, p.oid, at.oid).Scan(&xmin, &xmax, &running, &shape, &relfile); err != nil {
 		return classify("read the snapshot's transactions", err)
 	}
 	if shape != p.shape {
 		return fault.New(fault.Retry, CodeTableChanged, "%s.%s changed its columns while it was loaded: the load goes on with the new ones", p.schema, p.table)
+	}
+	if at.relfile != relfile {
+		at.block = 0
 	}
 	c.visible = pgSnapshot{xmin: uint64(xmin), xmax: uint64(xmax)}
 	for _, x := range running {
 		c.visible.running = append(c.visible.running, uint64(x))
 	}
 	c.rel = p.rel
-	sql, args := p.query(where, resume, limit)
+	sql, args := p.query(where, at, resume, limit)
 	n, cut, err := p.rows(a.conn.PgConn().ExecParams(ctx, sql, args, nil, nil, nil), c, cfg.ChunkBytes, p.byBlock)
 	if err != nil {
 		return classify(fmt.Sprintf("read %s.%s", p.schema, p.table), err)
@@ -223,15 +286,15 @@ func (p *tablePlan) read(ctx context.Context, a *admin, c *chunk, cfg Config, wh
 		c.last = n < limit && !cut
 		return nil
 	}
-	leaf, block := p.place(resume)
 	var blocks int
-	if err := tx.QueryRow(ctx, "select (pg_relation_size($1::regclass) / current_setting('block_size')::int)::int", p.leaves[leaf]).Scan(&blocks); err != nil {
+	if err := a.conn.QueryRow(ctx, "select (pg_relation_size($1::oid::regclass) / current_setting('block_size')::int)::int", at.oid).Scan(&blocks); err != nil {
 		return classify("measure table", err)
 	}
-	if block += blocksPerChunk; block >= blocks {
-		leaf, block = leaf+1, 0
+	oid := at.oid
+	if at.block += blocksPerChunk; at.block >= blocks {
+		oid, at.block, relfile, c.last = oid+1, 0, 0, !at.rest
 	}
-	c.resume, c.last = []string{strconv.Itoa(leaf), strconv.Itoa(block)}, leaf >= len(p.leaves)
+	c.resume = []string{strconv.FormatUint(uint64(oid), 10), strconv.Itoa(at.block), strconv.FormatUint(uint64(relfile), 10)}
 	return nil
 }
 

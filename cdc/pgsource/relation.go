@@ -120,6 +120,21 @@ func (rel *relation) appendKey(dst []byte, cells []cell) []byte {
 	return append(dst, '}')
 }
 
+// wholeKey tells whether no column of the key is NULL or unknown.
+func (rel *relation) wholeKey(cells []cell) bool {
+	for _, i := range rel.key {
+		if i >= len(cells) || cells[i].kind != 't' {
+			return false
+		}
+	}
+	return true
+}
+
+// keyUnlogged tells whether old rows come without a part of the key: the replica identity is an index over other columns.
+func (rel *relation) keyUnlogged() bool {
+	return rel.wireRelation.identity == 'i' && slices.ContainsFunc(rel.key, func(i int) bool { return !rel.identity[i] })
+}
+
 // keyChanged tells whether an update moved the row to another key, as far as the old tuple tells.
 func (rel *relation) keyChanged(m *rowMessage) bool {
 	if m.oldKind == 0 {

@@ -118,7 +118,7 @@ func (s *Source) stream(ctx context.Context, adm *admin, start begin, w *wire) e
 		s.mu.Unlock()
 		return err
 	}
-	if err := snap.restore(start); err != nil {
+	if err := errors.Join(snap.restore(start), snap.suspect(ctx, adm)); err != nil {
 		s.mu.Unlock()
 		return err
 	}

@@ -9,11 +9,13 @@ import (
 	"io/fs"
 	"os"
 	"strconv"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"nubridge/cdc"
+	"nubridge/internal/fault"
 )
 
 // snapshotter loads tables while the stream flows, after the watermark idea of DBLog: a low mark is written to the log, a
@@ -44,7 +46,13 @@ func (s *Source) planSnapshots(ctx context.Context, b begin, known []cdc.Capture
 	for _, t := range b.tables {
 		loaded := false
 		for _, k := range known {
-			loaded = loaded || k.OID == t.OID
+			same := k.OID == t.OID && k.Schema == t.Schema && k.Table == t.Table
+			if same && len(k.Members) > 0 && k.Restriction != t.Restriction {
+				s.deps.Log.Warn("the publication restricts a table to other rows or columns: it is loaded again", "table", t.Schema+"."+t.Table,
+					"from", k.Restriction, "to", t.Restriction)
+				same = false
+			}
+			loaded = loaded || same
 		}
 		if loaded && !b.fresh {
 			continue
@@ -60,41 +68,71 @@ func (s *Source) planSnapshots(ctx context.Context, b begin, known []cdc.Capture
 // jobPoll is how often jobs that were added from outside are looked for.
 const jobPoll = 2 * time.Second
 
-// run works off jobs until the context ends, and looks for new tables.
+// run works off jobs and looks for new tables, until the context ends.
 func (sn *snapshotter) run(ctx context.Context, start begin) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return sn.work(ctx) })
+	g.Go(func() error { return sn.watch(ctx, start.state.Tables) })
+	return g.Wait()
+}
+
+// work takes jobs up as they come, as many at a time as there are workers.
+func (sn *snapshotter) work(ctx context.Context) error {
 	tick := time.NewTicker(jobPoll)
 	defer tick.Stop()
-	known := start.state.Tables
-	discovered := sn.s.deps.Now()
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(sn.s.cfg.SnapshotWorkers)
+	var busy sync.Map // of job ids
+	freed := make(chan struct{}, 1)
 	for {
+		taken := map[int64]bool{} // before the list is read: what ends meanwhile is in it as it was
+		busy.Range(func(id, _ any) bool { taken[id.(int64)] = true; return true })
 		jobs, err := sn.s.deps.Store.Snapshots(ctx, sn.s.cfg.Capture)
 		if err != nil {
-			return fmt.Errorf("list snapshots: %w", err)
+			return errors.Join(fmt.Errorf("list snapshots: %w", err), g.Wait())
 		}
 		sn.discardDone(jobs)
-		g, jobCtx := errgroup.WithContext(ctx)
-		g.SetLimit(sn.s.cfg.SnapshotWorkers)
 		for _, job := range jobs {
-			if job.Status != cdc.SnapshotPaused {
-				g.Go(func() error { return sn.table(jobCtx, job) })
+			if job.Status == cdc.SnapshotPaused || taken[job.ID] {
+				continue
+			}
+			busy.Store(job.ID, true)
+			if !g.TryGo(func() error {
+				defer signal(freed)
+				defer busy.Delete(job.ID)
+				return sn.table(ctx, job)
+			}) {
+				busy.Delete(job.ID)
+				break
 			}
 		}
-		if err := g.Wait(); err != nil {
-			return err
+		select {
+		case <-ctx.Done():
+			return errors.Join(g.Wait(), ctx.Err())
+		case <-tick.C:
+		case <-freed:
 		}
-		if len(jobs) > 0 {
-			continue
-		}
+	}
+}
+
+// watch looks for new tables and for lost ones.
+func (sn *snapshotter) watch(ctx context.Context, known []cdc.CapturedTable) error {
+	tick := time.NewTicker(sn.s.cfg.DiscoverInterval)
+	defer tick.Stop()
+	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-tick.C:
 		}
-		if now := sn.s.deps.Now(); now.Sub(discovered) >= sn.s.cfg.DiscoverInterval {
-			discovered = now
-			if known, err = sn.discover(ctx, known); err != nil {
-				return err
-			}
+		now, err := sn.discover(ctx, known)
+		switch {
+		case err == nil:
+			known = now
+		case fault.KindOf(err) == fault.Halt || ctx.Err() != nil:
+			return err
+		default:
+			sn.s.deps.Log.Warn("new tables were not looked for", "capture", sn.s.cfg.Capture, "error", err)
 		}
 	}
 }
@@ -146,9 +184,14 @@ func (sn *snapshotter) table(ctx context.Context, job cdc.SnapshotJob) error {
 	if job.Started.IsZero() {
 		job.Started = sn.s.deps.Now()
 	}
-	if plan.byBlock && job.Relfile != plan.relfile {
+	if job.Measure != plan.measure {
 		sn.discard(job.ID)
-		job.Relfile, job.Resume, job.Rows = plan.relfile, nil, 0
+		job.Measure, job.Resume, job.Rows = plan.measure, nil, 0
+	}
+	if job.Resume == nil {
+		if err := adm.awaitWriters(ctx, plan.oid, sn.s.deps.Log); err != nil {
+			return err
+		}
 	}
 	job.Status = cdc.SnapshotRunning
 	if paused, err := sn.advance(ctx, job); err != nil || paused {
@@ -196,6 +239,7 @@ func (sn *snapshotter) chunks(ctx context.Context, adm *admin, plan *tablePlan, 
 	waiting = sn.resumed(job)
 	resume, limit := job.Resume, min(1024, sn.s.cfg.ChunkRows)
 	ended := false
+	var pause patience
 	if n := len(waiting); n > 0 {
 		resume, ended = waiting[n-1].resume, waiting[n-1].last
 	}
@@ -224,17 +268,39 @@ func (sn *snapshotter) chunks(ctx context.Context, adm *admin, plan *tablePlan, 
 			}
 			waiting, resume, ended = nil, c.from, false
 			sn.s.deps.Log.Debug("chunk is read again: a commit was not yet visible", "table", job.Schema+"."+job.Table)
+			if err := pause.wait(ctx); err != nil {
+				return false, err
+			}
 			continue
 		}
+		pause = patience{}
 		waiting = waiting[1:]
 		out = append(out, published{c.resume, c.count, c.end, c.path})
 		sn.memory.put(c)
 		var paused bool
-		if out, paused, err = sn.record(ctx, job, out); err != nil || paused {
+		if out, paused, err = sn.record(ctx, job, out); err != nil {
 			return false, err
+		}
+		if paused {
+			return false, sn.recordAll(ctx, job, out)
 		}
 	}
 	return true, sn.recordAll(ctx, job, out)
+}
+
+// patience waits longer each time, from 10 ms to 2 s.
+type patience struct{ last time.Duration }
+
+func (p *patience) wait(ctx context.Context) error {
+	p.last = min(max(10*time.Millisecond, 2*p.last), 2*time.Second)
+	timer := time.NewTimer(p.last)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
 }
 
 // record stores the progress of the chunks that are acknowledged, if there are any, and gives the others.
@@ -297,7 +363,7 @@ func (sn *snapshotter) forget(c *chunk) {
 func (sn *snapshotter) readChunk(ctx context.Context, adm *admin, plan *tablePlan, job *cdc.SnapshotJob, resume []string, limit int) (*chunk, error) {
 	sn.s.mu.Lock()
 	sn.serial++
-	c := &chunk{id: sn.run_ + "." + strconv.Itoa(sn.serial), topic: topicName(sn.s.cfg.TopicPrefix, plan.schema, plan.table), from: resume, job: job.ID, settled: make(chan struct{})}
+	c := &chunk{id: sn.run_ + "." + strconv.Itoa(sn.serial), topic: topicName(sn.s.cfg.TopicPrefix, plan.schema, plan.table), schema: plan.schema, table: plan.table, from: resume, job: job.ID, settled: make(chan struct{})}
 	sn.stream.chunks[c.id] = c
 	sn.s.mu.Unlock()
 	sn.memory.get(c)

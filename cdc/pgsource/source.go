@@ -181,11 +181,20 @@ type Progress struct {
 	Changes uint64
 	// LastMessage is when the server was last heard.
 	LastMessage time.Time
+	// Running are the large transactions whose rows are spilled until they commit.
+	Running []RunningTransaction
 }
 
 // Progress tells where the source stands; it may be called at any time.
 func (s *Source) Progress() Progress {
+	var running []RunningTransaction
+	s.mu.Lock()
+	if s.a != nil {
+		running = s.a.spill.progress()
+	}
+	s.mu.Unlock()
 	return Progress{
+		Running:  running,
 		Received: cdc.LSN(s.stats.received.Load()), Confirmed: cdc.LSN(s.confirmed.Load()),
 		ServerEnd: cdc.LSN(s.stats.serverEnd.Load()), Changes: s.stats.changes.Load(),
 		LastMessage: time.Unix(0, s.stats.lastWire.Load()),

@@ -2,14 +2,15 @@ package pgsource
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
-	"strings"
 
 	"nubridge/cdc"
 )
@@ -111,6 +112,9 @@ func (sp *spill) start(body []byte) error {
 
 // add keeps one message of the current stream: its place, its subtransaction, and the message as protocol 1 has it.
 func (sp *spill) add(lsn cdc.LSN, kind byte, body []byte) error {
+	if kind == 'O' { // of all messages in a stream, an origin alone has no subtransaction
+		body = append(binary.BigEndian.AppendUint32(nil, sp.cur.xid), body...)
+	}
 	if len(body) < 4 {
 		return errShort
 	}
@@ -209,11 +213,21 @@ func (sp *spill) replay(xid uint32, handle func(lsn cdc.LSN, msg []byte) error) 
 	return sp.drop(t)
 }
 
-// String tells what is running, for logs.
-func (sp *spill) String() string {
-	var parts []string
+// RunningTransaction is a large transaction that the server streams while it still runs. What it wrote waits for its commit.
+type RunningTransaction struct {
+	XID   uint32
+	Rows  uint64
+	Bytes int64
+}
+
+// progress lists the running transactions, the largest first.
+func (sp *spill) progress() []RunningTransaction {
+	out := make([]RunningTransaction, 0, len(sp.running))
 	for _, t := range sp.running {
-		parts = append(parts, fmt.Sprintf("transaction %d: %d rows, %d bytes", t.xid, t.rows, t.size))
+		out = append(out, RunningTransaction{t.xid, t.rows, t.size})
 	}
-	return strings.Join(parts, "; ")
+	slices.SortFunc(out, func(a, b RunningTransaction) int {
+		return cmp.Or(cmp.Compare(b.Rows, a.Rows), cmp.Compare(a.XID, b.XID))
+	})
+	return out
 }

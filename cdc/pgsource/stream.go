@@ -25,10 +25,14 @@ type stream struct {
 	cur     cdc.LSN // how far the log was received
 	end     cdc.LSN // the server's end as last heard
 	emptied time.Time
+	told    time.Time // when the running transactions were last logged
 }
 
 // tickEvery is how often the owner of the connection looks after statuses.
 const tickEvery = time.Second
+
+// tellEvery is how often the progress of running transactions is logged.
+const tellEvery = 10 * time.Second
 
 // run reads until the context ends or the stream fails. s.mu is held while messages are decoded and released while waiting.
 func (st *stream) run() error {
@@ -149,6 +153,15 @@ func (st *stream) tick(now time.Time) error {
 		st.s.wantEmpty = true
 		st.s.mu.Unlock()
 		signal(st.s.ready)
+	}
+	if now.Sub(st.told) >= tellEvery {
+		st.told = now
+		st.s.mu.Lock()
+		running := st.s.a.spill.progress()
+		st.s.mu.Unlock()
+		for _, t := range running[:min(3, len(running))] {
+			st.s.deps.Log.Info("large transaction is running", "capture", cfg.Capture, "xid", t.XID, "rows", t.Rows, "spilled_bytes", t.Bytes)
+		}
 	}
 	if silence := now.Sub(st.heard); silence > 3*cfg.StatusInterval+tickEvery {
 		return fault.New(fault.Retry, CodeStreamSilent, "the server said nothing for %s though it was asked: the connection is taken for dead", silence.Round(time.Second))

@@ -40,7 +40,7 @@ func (k kind) append(dst, text []byte) []byte {
 	case encFloat:
 		return appendFloatText(dst, text)
 	case encMoney:
-		return appendMoney(dst, text)
+		return appendMoney(dst, text, int(max(k.mod, 0)))
 	case encBytea:
 		return appendBytea(dst, text)
 	case encBit:
@@ -119,17 +119,36 @@ func appendNumeric(dst, text []byte) []byte {
 	return append(dst, '"')
 }
 
-// appendMoney drops sign of currency and separators of thousands, which lc_monetary of the session keeps plain.
-func appendMoney(dst, text []byte) []byte {
+// appendMoney drops sign of currency and separators of thousands, which lc_monetary of the session keeps plain. There the text
+// has two digits behind the point; the database's own money has as many as its currency.
+func appendMoney(dst, text []byte, cents int) []byte {
 	dst = append(dst, '"')
+	start := len(dst)
 	for _, c := range text {
-		if c >= '0' && c <= '9' || c == '.' || c == '-' {
+		if c >= '0' && c <= '9' || c == '.' && cents == 2 || c == '-' {
 			dst = append(dst, c)
 		} else if c == '(' {
 			dst = append(dst, '-')
 		}
 	}
+	if cents != 2 {
+		dst = movePoint(dst, start, cents)
+	}
 	return append(dst, '"')
+}
+
+// movePoint gives a number from start on, of hundredths, so many digits behind the point.
+func movePoint(dst []byte, start, cents int) []byte {
+	if start < len(dst) && dst[start] == '-' {
+		start++
+	}
+	whole := bytes.TrimLeft(dst[start:], "0")
+	digits := append(bytes.Repeat([]byte("0"), max(0, cents+1-len(whole))), whole...)
+	dst = append(dst[:start], digits[:len(digits)-cents]...)
+	if cents > 0 {
+		dst = append(append(dst, '.'), digits[len(digits)-cents:]...)
+	}
+	return dst
 }
 
 // appendDateText appends the date part of PostgreSQL's ISO text in ISO 8601: years before 1 are counted from zero down,

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"nubridge/cdc"
+	"nubridge/internal/fault"
 )
 
 // prepare checks the server and makes publication and slot, in this order.
@@ -39,7 +40,7 @@ func (s *Source) prepare(ctx context.Context, adm *admin) (begin, error) {
 			return b, err
 		}
 	}
-	if b.tables, err = adm.ensurePublication(ctx, stored == nil, s.deps.Log); err != nil {
+	if b.tables, err = adm.ensurePublication(ctx, stored == nil || b.accept != "", s.deps.Log); err != nil {
 		return b, err
 	}
 	if b.slot, err = adm.slot(ctx, b.facts.version); err != nil {
@@ -83,6 +84,11 @@ const gapHint = "accept the gap and load the tables again with: nubridge accept-
 // serverFaults lists why a server or a role cannot do.
 func serverFaults(f serverFacts) []error {
 	var wrong []error
+	if f.recovery {
+		e := fault.New(fault.Retry, CodeStandby, "the source is a standby: the capture reads a primary and waits until it is one")
+		e.Hint = "point the source at the primary"
+		wrong = append(wrong, e)
+	}
 	if f.version < 140000 {
 		wrong = append(wrong, halt(CodeVersion, "use PostgreSQL 14 or newer", "the source is PostgreSQL %d", f.version/10000))
 	}
@@ -182,9 +188,11 @@ func (s *Source) tellChanged(b *begin) {
 // crossTimeline decides whether the feed may go on over a failover: only with a slot that was synced, and only when the
 // switch is not before what was published. // I8
 func (s *Source) crossTimeline(ctx context.Context, conn *pgconn.PgConn, b *begin) error {
-	highest := max(b.state.Through, b.state.Last.Commit)
-	if s.deps.Published.Epoch == b.state.Epoch {
-		highest = max(highest, s.deps.Published.Commit)
+	var highest cdc.LSN // of what is in the feed; what was confirmed behind it held nothing
+	for _, p := range []cdc.Position{b.state.Last, s.deps.Published} {
+		if p.Epoch == b.state.Epoch {
+			highest = max(highest, p.Commit)
+		}
 	}
 	history, err := pglogrepl.TimelineHistory(ctx, conn, int32(b.facts.timeline))
 	if err != nil {
@@ -194,13 +202,14 @@ func (s *Source) crossTimeline(ctx context.Context, conn *pgconn.PgConn, b *begi
 	switch {
 	case !ok:
 		return halt(CodeTimeline, gapHint, "the source is on timeline %d, which does not descend from the recorded timeline %d", b.facts.timeline, b.state.Timeline)
-	case at < highest:
+	case at <= highest && highest > 0: // the commit record of the last begins there
 		return halt(CodeTimeline, gapHint, "the source left timeline %d at %s, before the published position %s: the feed holds changes that the source no longer has",
 			b.state.Timeline, at, highest)
 	case !b.slot.synced && !b.slot.failover:
 		return halt(CodeTimeline, gapHint, "the source went from timeline %d to %d and slot %q was not a failover slot: changes around the switch may be missing",
 			b.state.Timeline, b.facts.timeline, s.cfg.Slot)
 	}
+	b.state.Through = min(b.state.Through, at) // the new timeline writes these places anew
 	s.deps.Log.Warn("the source failed over", "from_timeline", b.state.Timeline, "to_timeline", b.facts.timeline, "switch", at.String())
 	return nil
 }

@@ -249,6 +249,12 @@ func (c *collector) capturing(o metric.Observer) {
 	o.ObserveFloat64(l.received, float64(p.Received), of)
 	o.ObserveFloat64(l.confirmed, float64(p.Confirmed), of)
 	o.ObserveFloat64(l.serverEnd, float64(p.ServerEnd), of)
+	var rows, bytes float64
+	for _, t := range p.Running {
+		rows, bytes = rows+float64(t.Rows), bytes+float64(t.Bytes)
+	}
+	o.ObserveFloat64(l.spilledRows, rows, of)
+	o.ObserveFloat64(l.spilledBytes, bytes, of)
 	if p.LastMessage.Unix() > 0 {
 		o.ObserveFloat64(l.heard, time.Since(p.LastMessage).Seconds(), of)
 	}

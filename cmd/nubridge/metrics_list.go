@@ -7,9 +7,9 @@ type listed struct {
 	build, config, readable, look, partState, partStands metric.Float64Observable
 
 	// Of capture.
-	sessions, changes, received, confirmed, serverEnd, heard, acked           metric.Float64Observable
-	slotPresent, slotActive, slotStatus, behind, retained, safe, runway, rate metric.Float64Observable
-	epoch, snapshotRead, snapshotLeft                                         metric.Float64Observable
+	sessions, changes, received, confirmed, serverEnd, heard, acked                                      metric.Float64Observable
+	spilledRows, spilledBytes, slotPresent, slotActive, slotStatus, behind, retained, safe, runway, rate metric.Float64Observable
+	epoch, snapshotRead, snapshotLeft                                                                    metric.Float64Observable
 
 	// Of the portal's client.
 	inFlight, queued, limit, effective, paused, budget, skew, breaker, opened metric.Float64Observable
@@ -44,6 +44,8 @@ func (l *listed) capture(g *gauges) {
 	l.confirmed = g.gauge("nubridge_capture_confirmed_bytes", "position in the WAL that this instance has confirmed [capture]")
 	l.serverEnd = g.gauge("nubridge_capture_server_end_bytes", "position in the WAL at which the server was when it last spoke [capture]")
 	l.heard = g.gauge("nubridge_capture_last_message_seconds", "time since the server was last heard on the replication connection [capture]")
+	l.spilledRows = g.gauge("nubridge_capture_spilled_rows", "row messages of large transactions that still run; they wait in the spill folder for the commit [capture]")
+	l.spilledBytes = g.gauge("nubridge_capture_spilled_bytes", "size of the same in the spill folder [capture]")
 	l.acked = g.gauge("nubridge_capture_acknowledged_age_seconds", "time since Kafka last acknowledged a batch of this instance [capture]")
 	l.slotPresent = g.gauge("nubridge_slot_present", "1 if the replication slot exists [slot]")
 	l.slotActive = g.gauge("nubridge_slot_active", "1 if somebody reads the slot [slot]")

@@ -205,6 +205,9 @@ func (b *bridge) openCapture(ctx context.Context, captures *ledger.Captures, log
 	publisher, err := kafkalog.Open(ctx, b.kafka, kafkalog.PublisherConfig{
 		Known: known(recorded), Plain: !*k.Idempotence, Compression: k.Compression, Fence: "nubridge-capture-" + b.cfg.Capture.Name,
 		Create: &kafkalog.Topic{Partitions: k.Partitions, Replication: k.Replication},
+		Keep: func(ctx context.Context, t kafkalog.TopicInfo) error {
+			return captures.KeepTopics(ctx, b.cfg.Capture.Name, []ledger.CapturedTopic{{Name: t.Name, ID: t.ID, Partitions: t.Partitions}})
+		},
 	}, topics, log)
 	if err != nil {
 		return cdc.Session{}, err

@@ -132,10 +132,10 @@ func (c *Captures) snapshots(ctx context.Context, where, capture string) ([]cdc.
 	}
 	jobs, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (cdc.SnapshotJob, error) {
 		var j cdc.SnapshotJob
-		var relfile int64
+		var measure int64
 		var started, completed *time.Time
-		err := row.Scan(&j.ID, &j.Schema, &j.Table, &j.Where, &j.Status, &j.Resume, &relfile, &j.Rows, &j.Estimated, &started, &completed)
-		j.Relfile = uint32(relfile)
+		err := row.Scan(&j.ID, &j.Schema, &j.Table, &j.Where, &j.Status, &j.Resume, &measure, &j.Rows, &j.Estimated, &started, &completed)
+		j.Measure = uint32(measure)
 		if started != nil {
 			j.Started = *started
 		}
@@ -186,7 +186,7 @@ func (c *Captures) AdvanceSnapshot(ctx context.Context, capture string, j cdc.Sn
 		update capture_snapshots set resume = $3, relfile = $4, rows_read = $5, started_at = $6, completed_at = $7,
 		    status = case when status = 'paused' and $8 <> 'done' then status else $8 end
 		where capture = $1 and id = $2 returning status`,
-		capture, j.ID, j.Resume, int64(j.Relfile), j.Rows, orNull(j.Started), orNull(j.Completed), string(j.Status)).Scan(&status)
+		capture, j.ID, j.Resume, int64(j.Measure), j.Rows, orNull(j.Started), orNull(j.Completed), string(j.Status)).Scan(&status)
 	if err != nil {
 		return false, fmt.Errorf("record snapshot of %s.%s: %w", j.Schema, j.Table, err)
 	}
