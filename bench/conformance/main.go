@@ -25,8 +25,17 @@ import (
 //go:embed schema.sql
 var schemaSQL string
 
+//go:embed schema_evil.sql
+var schemaEvilSQL string
+
 //go:embed workload.sql
 var workloadSQL string
+
+//go:embed workload_evil.sql
+var workloadEvilSQL string
+
+// endSQL is the change by which both feeds are seen to be whole.
+const endSQL = "insert into feed.rows (id, k, v) values (999999, 0, 'end')"
 
 // settings are the command's flags.
 type settings struct {
@@ -144,7 +153,7 @@ func (s settings) setUp(ctx context.Context, prefix string) error {
 	}
 	defer func() { _ = db.Close(ctx) }()
 	var tables string
-	if _, err := db.Exec(ctx, schemaSQL); err != nil {
+	if _, err := db.Exec(ctx, schemaSQL+schemaEvilSQL); err != nil {
 		return fmt.Errorf("make the tables: %w", err)
 	}
 	if err := db.QueryRow(ctx, `
@@ -179,7 +188,7 @@ func (s settings) work(ctx context.Context) error {
 		return fmt.Errorf("connect to the database: %w", err)
 	}
 	defer func() { _ = db.Close(ctx) }()
-	for _, sql := range strings.SplitAfter(workloadSQL, ";\n") {
+	for _, sql := range strings.SplitAfter(workloadSQL+workloadEvilSQL+endSQL, ";\n") {
 		if strings.TrimSpace(sql) == "" {
 			continue
 		}

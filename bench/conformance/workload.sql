@@ -132,4 +132,3 @@ insert into feed.more (id, s1, s2, ser) values (7, 1, 2, default);
 insert into feed.big_toast select 1, 1, (string_agg((1000000000 + i * 7919)::text, '') || '.5')::numeric, ('[' || string_agg('(' || i || ',1)', ',') || ']')::path, array_agg(i), array_agg('2024-01-01 00:00:00+00'::timestamptz), ('x' || string_agg(md5(i::text), ''))::feed.label from generate_series(1, 3000) i;
 update feed.big_toast set n = 2;
 insert into feed.toast (id, big) values (9, repeat('0123456789abcdef', 4 * 1024 * 1024));
-insert into feed.rows values (999999, 0, 'end');

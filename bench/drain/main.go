@@ -239,6 +239,7 @@ func (m memory) AddSnapshot(_ context.Context, _ string, j cdc.SnapshotJob) erro
 	return nil
 }
 
+func (m memory) PastType(context.Context, string, uint32) ([]byte, error) { return nil, nil }
 func (m memory) AdvanceSnapshot(_ context.Context, _ string, j cdc.SnapshotJob) (bool, error) {
 	m.jobs[j.Table] = j
 	return false, nil

@@ -52,8 +52,7 @@ func connectAdmin(ctx context.Context, cfg Config) (*admin, error) {
 	return a, nil
 }
 
-// settle makes the session independent of what is set for the role or the database: no timeout ends a read, and row security
-// makes a read fail rather than give a part of the rows. // I8
+// settle finds out what the session must know of the server, and does what older servers do not take at the start of a session.
 func (a *admin) settle(ctx context.Context) error {
 	var unit []byte
 	if err := a.conn.QueryRow(ctx, "select current_setting('server_version_num')::int, cash_send(1::int4::money)").Scan(&a.version, &unit); err != nil {
@@ -65,10 +64,7 @@ func (a *admin) settle(ctx context.Context) error {
 	}
 	a.cents = int32(math.Round(math.Log10(max(value, 1))))
 	_, err := a.conn.Exec(ctx, `
-		select set_config(name, case name when 'lc_monetary' then 'C' when 'row_security' then 'off' when 'quote_all_identifiers' then 'off'
-		           when 'default_transaction_read_only' then 'off' else '0' end, false)
-		from pg_settings where name in ('lc_monetary', 'row_security', 'quote_all_identifiers', 'default_transaction_read_only', 'statement_timeout',
-		    'lock_timeout', 'idle_in_transaction_session_timeout', 'idle_session_timeout', 'transaction_timeout')`)
+		select set_config(name, case name when 'lc_monetary' then 'C' else '0' end, false) from pg_settings where name in ('lc_monetary', 'transaction_timeout')`)
 	return err
 }
 
@@ -76,7 +72,11 @@ func (a *admin) settle(ctx context.Context) error {
 func sessionSettings() map[string]string {
 	return map[string]string{
 		"client_encoding": "UTF8", "DateStyle": "ISO, YMD", "IntervalStyle": "iso_8601", "TimeZone": "UTC",
-		"extra_float_digits": "1", "bytea_output": "hex", "lc_monetary": "C",
+		"extra_float_digits": "1", "bytea_output": "hex", "lc_monetary": "C", "quote_all_identifiers": "off",
+		// No timeout that is set for the role or the database ends a read, and row security makes a read fail rather than give a part
+		// of the rows. // I8
+		"statement_timeout": "0", "lock_timeout": "0", "idle_in_transaction_session_timeout": "0", "idle_session_timeout": "0",
+		"row_security": "off", "default_transaction_read_only": "off",
 	}
 }
 

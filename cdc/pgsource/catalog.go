@@ -17,6 +17,8 @@ type catalog struct {
 	mu    sync.Mutex
 	adm   *admin
 	types map[uint32]typeFacts
+	// past gives what the schema history knows of a type, for those that are gone by now; nil when it knows nothing.
+	past func(ctx context.Context, oid uint32) ([]byte, error)
 }
 
 // compile prepares a relation for encoding.
@@ -24,8 +26,13 @@ func (c *catalog) compile(ctx context.Context, w wireRelation, prefix string) (*
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	kinds := make([]kind, len(w.columns))
+	types := make([][]typeFacts, len(w.columns))
 	for i, col := range w.columns {
-		k, err := resolveKind(col.typeID, col.mod, func(oid uint32) (typeFacts, error) { return c.lookup(ctx, oid) })
+		k, err := resolveKind(col.typeID, col.mod, func(oid uint32) (typeFacts, error) {
+			f, err := c.lookup(ctx, oid)
+			types[i] = append(types[i], f)
+			return f, err
+		})
 		if err != nil {
 			return nil, err
 		}
@@ -38,26 +45,36 @@ func (c *catalog) compile(ctx context.Context, w wireRelation, prefix string) (*
 	if err != nil {
 		return nil, err
 	}
-	return compileRelation(w, prefix, keyOrder(w, names), kinds), nil
+	rel := compileRelation(w, prefix, keyOrder(w, names), kinds)
+	rel.types = types
+	return rel, nil
 }
 
-// lookup finds a type; one that is gone by now is taken for unknown.
+// lookup finds a type, one that is gone by now in the history; one that is nowhere is taken for unknown.
 func (c *catalog) lookup(ctx context.Context, oid uint32) (typeFacts, error) {
 	if f, ok := c.types[oid]; ok {
 		return f, nil
 	}
-	f := typeFacts{typtype: 'b'}
-	var typtype string
+	f := typeFacts{OID: oid, Type: "b"}
 	err := c.adm.conn.QueryRow(ctx, `
-		select t.typname, t.typtype::text, t.typbasetype, t.typtypmod, case when t.typcategory = 'A' then t.typelem else 0 end
-		from pg_type t where t.oid = $1`, oid).Scan(&f.name, &typtype, &f.base, &f.baseMod, &f.elem)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return f, nil
-	}
-	if err != nil {
+		select t.typname, t.typtype::text, t.typbasetype, t.typtypmod, case when t.typcategory = 'A' and t.oid not in (22, 30) /* int2vector, oidvector */
+		           then t.typelem else 0 end
+		from pg_type t where t.oid = $1`, oid).Scan(&f.Name, &f.Type, &f.Base, &f.BaseMod, &f.Elem)
+	switch {
+	case err == nil:
+	case !errors.Is(err, pgx.ErrNoRows):
 		return f, classify(fmt.Sprintf("look up type %d", oid), err)
+	case c.past == nil:
+		return f, nil
+	default:
+		known, err := c.past(ctx, oid)
+		if err != nil || known == nil {
+			return f, err
+		}
+		if err := json.Unmarshal(known, &f); err != nil {
+			return f, fmt.Errorf("read type %d from the schema history: %w", oid, err)
+		}
 	}
-	f.typtype = typtype[0]
 	c.types[oid] = f
 	return f, nil
 }
@@ -82,16 +99,19 @@ func (c *catalog) keyOf(ctx context.Context, relation uint32) ([]string, error) 
 }
 
 // schemaVersion is the shape of a relation for the schema history.
-func schemaVersion(w wireRelation, from cdc.LSN) cdc.SchemaVersion {
+func schemaVersion(rel *relation, from cdc.LSN) cdc.SchemaVersion {
+	w := rel.wireRelation
 	type column struct {
 		Name string `json:"name"`
 		Type uint32 `json:"type"`
 		Mod  int32  `json:"mod"`
 		Key  bool   `json:"key,omitempty"`
+		// Types are those of the column that not every server has, with what they are made of.
+		Types []typeFacts `json:"types,omitempty"`
 	}
 	columns := make([]column, 0, len(w.columns))
-	for _, c := range w.columns {
-		columns = append(columns, column{c.name, c.typeID, c.mod, c.key})
+	for i, c := range w.columns {
+		columns = append(columns, column{c.name, c.typeID, c.mod, c.key, rel.types[i]})
 	}
 	text, err := json.Marshal(columns)
 	if err != nil {

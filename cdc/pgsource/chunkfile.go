@@ -2,7 +2,6 @@ package pgsource
 
 import (
 	"bufio"
-	"context"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -177,18 +176,6 @@ func (sn *snapshotter) restore(start begin) error {
 		sn.kept[c.job] = append(sn.kept[c.job], c)
 	}
 	return nil
-}
-
-// suspect takes note of the transactions that run now. Where commits wait for a standby, one of them may be in the log since
-// long, before where this run begins, and still not be visible to a chunk.
-func (sn *snapshotter) suspect(ctx context.Context, adm *admin) error {
-	var running []int64
-	err := adm.conn.QueryRow(ctx, `
-		select array(select x::text::bigint from pg_snapshot_xip(pg_current_snapshot()) x where current_setting('synchronous_standby_names') <> '')`).Scan(&running)
-	for _, x := range running {
-		sn.stream.recent = append(sn.stream.recent, uint64(x))
-	}
-	return classify("list the running transactions", err)
 }
 
 // resumed gives the kept chunks of a job that follow on its recorded progress, and removes the others.

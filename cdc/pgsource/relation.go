@@ -26,6 +26,8 @@ type relation struct {
 	identity []bool
 	// sourceTail is what the envelope's source says of the table.
 	sourceTail []byte
+	// types are what the catalog said of each column's type, for the schema history.
+	types [][]typeFacts
 	// ignored relations are in the publication but not captured.
 	ignored bool
 }

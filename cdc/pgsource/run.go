@@ -94,7 +94,9 @@ type begin struct {
 func (s *Source) stream(ctx context.Context, adm *admin, start begin, w *wire) error {
 	g, ctx := errgroup.WithContext(ctx)
 	st := &stream{s: s, w: w, ctx: ctx}
-	cat := &catalog{adm: adm, types: map[uint32]typeFacts{}}
+	cat := &catalog{adm: adm, types: map[uint32]typeFacts{}, past: func(ctx context.Context, oid uint32) ([]byte, error) {
+		return s.deps.Store.PastType(ctx, s.cfg.Capture, oid)
+	}}
 	snap := newSnapshotter(s, start.facts)
 
 	s.mu.Lock()
@@ -118,7 +120,7 @@ func (s *Source) stream(ctx context.Context, adm *admin, start begin, w *wire) e
 		s.mu.Unlock()
 		return err
 	}
-	if err := errors.Join(snap.restore(start), snap.suspect(ctx, adm)); err != nil {
+	if err := snap.restore(start); err != nil {
 		s.mu.Unlock()
 		return err
 	}
@@ -208,7 +210,7 @@ func (s *Source) resolve(ctx context.Context, cat *catalog, w wireRelation, at c
 	if rel.ignored {
 		return rel, nil
 	}
-	if err := s.deps.Store.RecordSchema(ctx, s.cfg.Capture, schemaVersion(w, at)); err != nil {
+	if err := s.deps.Store.RecordSchema(ctx, s.cfg.Capture, schemaVersion(rel, at)); err != nil {
 		return nil, fmt.Errorf("record schema of %s.%s: %w", w.schema, w.table, err)
 	}
 	return rel, nil

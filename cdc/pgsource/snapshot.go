@@ -188,10 +188,8 @@ func (sn *snapshotter) table(ctx context.Context, job cdc.SnapshotJob) error {
 		sn.discard(job.ID)
 		job.Measure, job.Resume, job.Rows = plan.measure, nil, 0
 	}
-	if job.Resume == nil {
-		if err := adm.awaitWriters(ctx, plan.oid, sn.s.deps.Log); err != nil {
-			return err
-		}
+	if err := adm.awaitWriters(ctx, plan.oid, sn.s.deps.Log); err != nil {
+		return err
 	}
 	job.Status = cdc.SnapshotRunning
 	if paused, err := sn.advance(ctx, job); err != nil || paused {

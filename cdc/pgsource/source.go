@@ -19,6 +19,8 @@ type Store interface {
 	SaveCapture(ctx context.Context, capture string, state cdc.CaptureState) error
 	SaveTables(ctx context.Context, capture string, tables []cdc.CapturedTable) error
 	RecordSchema(ctx context.Context, capture string, v cdc.SchemaVersion) error
+	// PastType gives what recorded schemas say of a type, nil if they do not know it.
+	PastType(ctx context.Context, capture string, oid uint32) ([]byte, error)
 	// Snapshots lists the jobs that are not done, in the order in which they were added.
 	Snapshots(ctx context.Context, capture string) ([]cdc.SnapshotJob, error)
 	AddSnapshot(ctx context.Context, capture string, job cdc.SnapshotJob) error

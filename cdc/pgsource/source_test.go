@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -141,7 +142,11 @@ type world struct {
 	cfg   pgsource.Config
 	deps  pgsource.Deps
 	stop  func() error
+	src   atomic.Pointer[pgsource.Source] // of the present session
 }
+
+// source gives the source of the present session.
+func (w *world) source() *pgsource.Source { return w.src.Load() }
 
 func newWorld(t testing.TB, tables ...string) *world {
 	t.Helper()
@@ -190,6 +195,7 @@ func (w *world) start() {
 	done := make(chan error, 1)
 	c, err := cdc.NewCapture(func(context.Context) (cdc.Session, error) {
 		src, err := pgsource.New(w.cfg, w.deps)
+		w.src.Store(src)
 		return cdc.Session{Source: src, Publisher: w.feed}, err
 	}, w.store, w.deps.Log, cdc.CaptureConfig{
 		Capture: "test", CheckpointEvery: 10 * time.Millisecond, MinBackoff: 20 * time.Millisecond, MaxBackoff: 200 * time.Millisecond,

@@ -150,11 +150,12 @@ type kind struct {
 
 // typeFacts is what the catalog says of a type that is not built in.
 type typeFacts struct {
-	name    string
-	typtype byte // b base, c composite, d domain, e enum, r range, m multirange
-	base    uint32
-	baseMod int32
-	elem    uint32 // of a true array
+	OID     uint32 `json:"oid"`
+	Name    string `json:"name"`
+	Type    string `json:"type"` // b base, c composite, d domain, e enum, r range, m multirange
+	Base    uint32 `json:"base,omitempty"`
+	BaseMod int32  `json:"base_mod,omitempty"`
+	Elem    uint32 `json:"elem,omitempty"` // of a true array
 }
 
 // resolveKind decides how to encode a column. lookup finds types that are not built in.
@@ -176,19 +177,19 @@ func resolveKind(oid uint32, mod int32, lookup func(uint32) (typeFacts, error)) 
 			return kind{}, err
 		}
 		switch {
-		case facts.typtype == 'd':
-			oid = facts.base
-			if facts.baseMod >= 0 {
-				mod = facts.baseMod
+		case facts.Type == "d":
+			oid = facts.Base
+			if facts.BaseMod >= 0 {
+				mod = facts.BaseMod
 			}
 			continue
-		case facts.elem != 0:
-			k, err := resolveElement(facts.elem, mod, lookup)
+		case facts.Elem != 0:
+			k, err := resolveElement(facts.Elem, mod, lookup)
 			return kind{enc: encArray, elem: k.enc, mod: mod}, err
-		case facts.typtype == 'e':
+		case facts.Type == "e":
 			return kind{enc: encString}, nil
 		}
-		switch facts.name {
+		switch facts.Name {
 		case "hstore":
 			return kind{enc: encHstore}, nil
 		case "citext", "ltree", "isbn":
@@ -206,7 +207,7 @@ func resolveElement(oid uint32, mod int32, lookup func(uint32) (typeFacts, error
 		if err != nil {
 			return kind{}, err
 		}
-		if facts.typtype == 'd' {
+		if facts.Type == "d" {
 			return kind{enc: encOpaque}, nil
 		}
 	}

@@ -7,7 +7,8 @@ import (
 )
 
 // awaitWriters waits until every transaction has ended that has written to the table so far. What such a transaction wrote
-// before the table was in the publication is not in the feed, and a chunk that is read before its commit does not see it.
+// before the table was in the publication is not in the feed, and a chunk that is read before its commit does not see it. One that
+// waits for a standby with its commit may be in the log since before this run began, and no chunk sees it either.
 func (a *admin) awaitWriters(ctx context.Context, table uint32, log *slog.Logger) error {
 	const writers = `
 		select coalesce(array_agg(distinct l.virtualtransaction || ' ' || coalesce(l.pid::text, '')), '{}') from pg_locks l

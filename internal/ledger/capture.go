@@ -113,6 +113,21 @@ func (c *Captures) RecordSchema(ctx context.Context, capture string, v cdc.Schem
 	return nil
 }
 
+// PastType gives what the recorded schemas say of a type, nil if they do not know it.
+func (c *Captures) PastType(ctx context.Context, capture string, oid uint32) ([]byte, error) {
+	var known []byte
+	err := c.pool.QueryRow(ctx, `
+		select t from capture_schemas s, jsonb_array_elements(s.columns) c, jsonb_array_elements(c -> 'types') t
+		where s.capture = $1 and (t ->> 'oid')::bigint = $2 and t ->> 'name' <> '' order by s.from_lsn desc limit 1`, capture, int64(oid)).Scan(&known)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look a type up in the schemas of capture %q: %w", capture, err)
+	}
+	return known, nil
+}
+
 // Snapshots lists the snapshots that are not done, in the order in which they were added.
 func (c *Captures) Snapshots(ctx context.Context, capture string) ([]cdc.SnapshotJob, error) {
 	return c.snapshots(ctx, "where capture = $1 and status <> 'done' order by id", capture)
