@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -34,6 +35,9 @@ func newRecorder() *recorder { return &recorder{ended: make(chan struct{})} }
 func (r *recorder) Publish(_ context.Context, b *cdc.Batch, acked func(error)) error {
 	for _, e := range b.Events {
 		_, topic, _ := strings.Cut(e.Topic, ".")
+		if topic == markTopic {
+			continue
+		}
 		kept := event{topic, string(e.Key), string(e.Value)}
 		r.events = append(r.events, kept)
 		if kept.last() {
@@ -74,34 +78,78 @@ func capture(ctx context.Context, s settings, prefix string, to *recorder, log *
 	return c.Run(ctx)
 }
 
-// consume reads Debezium's topics up to the end of the workload.
-func consume(ctx context.Context, broker, prefix string) ([]event, error) {
+// consumer reads Debezium's topics while the workload runs.
+type consumer struct {
+	client *kgo.Client
+	mu     sync.Mutex
+	events []event
+	marks  map[string]bool
+	ended  bool
+	grew   time.Time
+}
+
+func newConsumer(broker, prefix string) (*consumer, error) {
 	client, err := kgo.NewClient(kgo.SeedBrokers(broker), kgo.ConsumeTopics("^"+prefix+`\..*`), kgo.ConsumeRegex(),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.MetadataMinAge(200*time.Millisecond), kgo.MetadataMaxAge(time.Second),
 		kgo.FetchMaxPartitionBytes(1<<28), kgo.FetchMaxBytes(1<<28), kgo.BrokerMaxReadBytes(1<<30))
 	if err != nil {
 		return nil, fmt.Errorf("connect to the broker: %w", err)
 	}
-	defer client.Close()
-	var out []event
-	ended := false
-	deadline := time.Now().Add(3 * time.Minute)
-	for time.Now().Before(deadline) {
-		pollCtx, cancel := context.WithTimeout(ctx, 4*time.Second)
-		fetches := client.PollFetches(pollCtx)
-		cancel()
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		if fetches.NumRecords() == 0 && ended {
-			return out, nil
-		}
+	return &consumer{client: client, marks: map[string]bool{}}, nil
+}
+
+// run reads until the context ends.
+func (c *consumer) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		fetches := c.client.PollFetches(ctx)
+		c.mu.Lock()
 		fetches.EachRecord(func(r *kgo.Record) {
 			_, topic, _ := strings.Cut(r.Topic, ".")
 			e := event{topic, string(r.Key), string(r.Value)}
-			out = append(out, e)
-			ended = ended || e.last()
+			c.grew = time.Now()
+			if topic == markTopic {
+				c.marks[e.key] = true
+				return
+			}
+			c.events = append(c.events, e)
+			c.ended = c.ended || e.last()
 		})
+		c.mu.Unlock()
 	}
-	return out, fmt.Errorf("debezium: %w", errShort)
+	c.client.Close()
+}
+
+// markTopic holds rows by which Debezium is waited for; they are no part of the comparison.
+const markTopic = "feed.marks"
+
+// marked waits until Debezium has come to a mark: it asks the catalog for tables, which must not be ahead of the log then.
+func (c *consumer) marked(ctx context.Context, n int) error {
+	return c.await(ctx, func() bool { return c.marks[fmt.Sprintf(`{"id":%d}`, n)] })
+}
+
+// all waits for the end of the workload, and until nothing more comes.
+func (c *consumer) all(ctx context.Context) ([]event, error) {
+	err := c.await(ctx, func() bool { return c.ended && time.Since(c.grew) > 8*time.Second })
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.events, err
+}
+
+func (c *consumer) await(ctx context.Context, ok func() bool) error {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(3 * time.Minute); time.Now().Before(deadline); {
+		c.mu.Lock()
+		done := ok()
+		c.mu.Unlock()
+		if done {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+	return fmt.Errorf("debezium: %w", errShort)
 }

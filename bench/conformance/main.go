@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -111,7 +112,16 @@ func run(ctx context.Context, s settings) (result, error) {
 	defer stopCapture()
 	failed := make(chan error, 1)
 	go func() { failed <- capture(captureCtx, s, prefix, ours, log) }()
-	if err := s.work(ctx); err != nil {
+	theirs, err := newConsumer(fmt.Sprintf("127.0.0.1:%d", s.kafkaPort), prefix)
+	if err != nil {
+		return result{}, err
+	}
+	consumeCtx, stopConsumer := context.WithCancel(ctx)
+	var consuming sync.WaitGroup
+	consuming.Go(func() { theirs.run(consumeCtx) })
+	defer consuming.Wait()
+	defer stopConsumer()
+	if err := s.work(ctx, theirs); err != nil {
 		return result{}, err
 	}
 	select {
@@ -125,11 +135,11 @@ func run(ctx context.Context, s settings) (result, error) {
 	if err := <-failed; err != nil {
 		return result{}, err
 	}
-	theirs, err := consume(ctx, fmt.Sprintf("127.0.0.1:%d", s.kafkaPort), prefix)
+	events, err := theirs.all(ctx)
 	if err != nil {
 		return result{}, err
 	}
-	return compare(theirs, ours.events, s.verbose), nil
+	return compare(events, ours.events, s.verbose), nil
 }
 
 // setUp makes a fresh database with the tables, one publication for both, and a slot for each, at the same place.
@@ -182,23 +192,22 @@ func (s settings) setUp(ctx context.Context, prefix string) error {
 }
 
 // work runs the workload: each statement that ends its line is sent as one query.
-func (s settings) work(ctx context.Context) error {
+func (s settings) work(ctx context.Context, debezium *consumer) error {
 	db, err := pgx.Connect(ctx, s.url(database))
 	if err != nil {
 		return fmt.Errorf("connect to the database: %w", err)
 	}
 	defer func() { _ = db.Close(ctx) }()
-	for _, sql := range strings.SplitAfter(workloadSQL+workloadEvilSQL+endSQL, ";\n") {
+	for n, sql := range strings.SplitAfter(workloadSQL+workloadEvilSQL+endSQL, ";\n") {
 		if strings.TrimSpace(sql) == "" {
 			continue
 		}
 		if strings.HasPrefix(sql, "alter table") {
-			// Debezium asks the catalog for the types of columns, which must not be ahead of the log then.
-			pause := time.NewTimer(2 * time.Second)
-			select {
-			case <-pause.C:
-			case <-ctx.Done():
-				return ctx.Err()
+			if _, err := db.Exec(ctx, fmt.Sprintf("insert into %s values (%d)", markTopic, n)); err != nil {
+				return fmt.Errorf("workload: mark: %w", err)
+			}
+			if err := debezium.marked(ctx, n); err != nil {
+				return fmt.Errorf("%w, before %.60s", err, sql)
 			}
 		}
 		if _, err := db.Exec(ctx, sql, pgx.QueryExecModeSimpleProtocol); err != nil {

@@ -1,5 +1,5 @@
 -- The workload of the differential test, part 1b: tables that are seldom met.
-create schema if not exists other;
+create table feed.marks (id integer primary key);
 create type feed.quoted as enum ('a,b', 'q"x', 'back\slash', '{x}', ' ', 'NULL', 'ünï');
 create domain feed.dd as feed.amount;
 create domain feed.dints as integer[];

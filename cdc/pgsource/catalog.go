@@ -57,8 +57,7 @@ func (c *catalog) lookup(ctx context.Context, oid uint32) (typeFacts, error) {
 	}
 	f := typeFacts{OID: oid, Type: "b"}
 	err := c.adm.conn.QueryRow(ctx, `
-		select t.typname, t.typtype::text, t.typbasetype, t.typtypmod, case when t.typcategory = 'A' and t.oid not in (22, 30) /* int2vector, oidvector */
-		           then t.typelem else 0 end
+		select t.typname, t.typtype::text, t.typbasetype, t.typtypmod, case when t.typcategory = 'A' then t.typelem else 0 end
 		from pg_type t where t.oid = $1`, oid).Scan(&f.Name, &f.Type, &f.Base, &f.BaseMod, &f.Elem)
 	switch {
 	case err == nil:

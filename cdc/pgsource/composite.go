@@ -167,7 +167,10 @@ func appendGeometry(dst, text []byte, enc encoding) []byte {
 		}
 		return appendShape(dst, lineString(v), `{"type":"path","closed":"`+closed+`"}`)
 	case enc == encPolygon && len(v) >= 2 && len(v)%2 == 0:
-		return appendShape(dst, polygon(append(v, v[0], v[1])), `{"type":"polygon"}`)
+		if n := len(v); v[0] != v[n-2] || v[1] != v[n-1] {
+			v = append(v, v[0], v[1])
+		}
+		return appendShape(dst, polygon(v), `{"type":"polygon"}`)
 	}
 	return appendString(dst, text)
 }

@@ -144,6 +144,9 @@ func Topic(prefix, table string) string {
 			clean = append(clean, byte(r))
 		default:
 			clean = append(clean, '_')
+			if r > 0xFFFF { // Debezium counts in UTF-16
+				clean = append(clean, '_')
+			}
 		}
 	}
 	return string(clean)

@@ -170,6 +170,7 @@ func TestValuesAreEncodedAsDebeziumDoes(t *testing.T) {
 		{encInterval, -1, "P-1Y-2M3DT-4H-5M-6.789S", `"P-1Y-2M3DT-4H-5M-6.789S"`},
 		{encInterval, -1, "PT0S", `"P0Y0M0DT0H0M0S"`},
 		{encNumeric, -1, "NaN", `"NAN"`},
+		{encVector, -1, "1 2 3", `[1,2,3]`}, {encVector, -1, "", `[]`}, {encBit, 1, "", "null"}, {encBit, 1, "1", "true"},
 		{encMoney, 2, "-$1,234.50", `"-1234.50"`},
 		{encMoney, 0, "-$1,234.50", `"-123450"`}, {encMoney, 0, "$0.00", `"0"`}, {encMoney, 3, "$1,234.50", `"123.450"`}, {encMoney, 3, "-$0.01", `"-0.001"`},
 		{encBytea, -1, `\x00ff10`, `"AP8Q"`},

@@ -274,7 +274,7 @@ func TestNamesOfEveryKindAreCaptured(t *testing.T) {
 	for _, r := range records[2:] {
 		got = append(got, r.Partition.Topic+" "+string(r.Key))
 	}
-	want := []string{`p.we.ird_Schema.T__ble._ {"I\"d.\\n":1}`, `p.q_uote.ta.ble {"id":1}`, `p.q_uote.ta.ble {"id":1}`}
+	want := []string{`p.we.ird_Schema.T__ble.__ {"I\"d.\\n":1}`, `p.q_uote.ta.ble {"id":1}`, `p.q_uote.ta.ble {"id":1}`}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}

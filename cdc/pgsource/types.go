@@ -30,6 +30,7 @@ const (
 	encCircle
 	encOpaque // a type that Debezium does not know: its text in base64
 	encArray
+	encVector // int2vector, oidvector: numbers with spaces between
 )
 
 // OIDs of the types that every server has.
@@ -39,6 +40,7 @@ const (
 	oidCIDR, oidFloat4, oidFloat8, oidCircle, oidMacaddr8, oidMoney, oidMacaddr, oidInet = 650, 700, 701, 718, 774, 790, 829, 869
 	oidBPChar, oidVarchar, oidDate, oidTime, oidTimestamp, oidTimestampTZ, oidInterval   = 1042, 1043, 1082, 1083, 1114, 1184, 1186
 	oidTimeTZ, oidBit, oidVarbit, oidNumeric, oidUUID, oidTSVector, oidJSONB             = 1266, 1560, 1562, 1700, 2950, 3614, 3802
+	oidInt2Vector, oidOIDVector                                                          = 22, 30
 	oidInt4Range, oidNumRange, oidTSRange, oidTSTZRange, oidDateRange, oidInt8Range      = 3904, 3906, 3908, 3910, 3912, 3926
 )
 
@@ -71,6 +73,8 @@ func builtin(oid uint32) (encoding, bool) {
 		return encInterval, true
 	case oidBit, oidVarbit:
 		return encBits, true
+	case oidInt2Vector, oidOIDVector:
+		return encVector, true
 	case oidPoint:
 		return encPoint, true
 	case oidLine:
@@ -202,6 +206,9 @@ func resolveKind(oid uint32, mod int32, lookup func(uint32) (typeFacts, error)) 
 
 // resolveElement is resolveKind for elements of arrays: Debezium takes a domain there for a type that it does not know.
 func resolveElement(oid uint32, mod int32, lookup func(uint32) (typeFacts, error)) (kind, error) {
+	if oid == oidInt2Vector || oid == oidOIDVector {
+		return kind{enc: encOpaque}, nil
+	}
 	if _, ok := builtin(oid); !ok {
 		facts, err := lookup(oid)
 		if err != nil {

@@ -44,6 +44,9 @@ func (k kind) append(dst, text []byte) []byte {
 	case encBytea:
 		return appendBytea(dst, text)
 	case encBit:
+		if len(text) == 0 { // of varbit(1)
+			return append(dst, "null"...)
+		}
 		return kind{enc: encBool}.append(dst, bytes.ReplaceAll(text, []byte("1"), []byte("t")))
 	case encBits:
 		return appendBits(dst, text)
@@ -51,6 +54,10 @@ func (k kind) append(dst, text []byte) []byte {
 		return appendHstore(dst, text)
 	case encArray:
 		return appendArray(dst, text, kind{enc: k.elem, mod: k.mod})
+	case encVector:
+		dst = append(dst, '[')
+		dst = append(dst, bytes.ReplaceAll(text, []byte(" "), []byte(","))...)
+		return append(dst, ']')
 	case encOpaque:
 		return appendBase64(dst, text)
 	}
