@@ -53,6 +53,9 @@ test-kafka: ## the traps of Kafka on three real brokers of the lab, which it sta
 	set -e; trap 'bench/lab/kafka.sh stop' EXIT; p=$(or $(KAFKA_PORT),9092); bench/lab/kafka.sh start3 $$p; \
 		NUBRIDGE_KAFKA=127.0.0.1:$$p,127.0.0.1:$$((p+1)),127.0.0.1:$$((p+2)) go test -tags lab -count=1 -timeout 20m ./cdc/kafkalog
 
+trial-kills: build ## the program killed at random under load and faults, on the lab: ARGS="-scenario small -kills 50 -faults cut,immediate"
+	go run ./bench/kills -program ./nubridge $(ARGS)
+
 lab-start: ## a real broker on port 9092 and PostgreSQL on 5400 plus its major: MAJOR=17
 	bench/lab/kafka.sh start
 	bench/lab/postgres.sh start $(or $(MAJOR),17)
@@ -65,7 +68,7 @@ lab-stop: ## end whatever the lab runs
 lab-status: ## what the lab runs
 	@bench/lab/kafka.sh status; bench/lab/postgres.sh status; bench/lab/debezium.sh status
 
-.PHONY: bench-capture test-conformance test-pg test-kafka lab-start lab-stop lab-status bench-mapping orders-torture orders-torture-unbounded help build test check lint fmt demo
+.PHONY: trial-kills bench-capture test-conformance test-pg test-kafka lab-start lab-stop lab-status bench-mapping orders-torture orders-torture-unbounded help build test check lint fmt demo
 
 bench-delivery: build ## load, freshness, pressure and calls of the delivery: ARGS="-products 2000"
 	go run ./bench/delivery -program ./nubridge $(ARGS)
