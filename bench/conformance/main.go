@@ -139,7 +139,15 @@ func run(ctx context.Context, s settings) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	return compare(events, ours.events, s.verbose), nil
+	load, err := loaded(ctx, s, prefix, log)
+	if err != nil {
+		return result{}, err
+	}
+	r := compare(events, ours.events, s.verbose)
+	rows := compareLoad(ours.events, load)
+	fmt.Printf("load rows=%d differing=%d\n", rows.events, rows.differing)
+	r.differing += rows.differing
+	return r, nil
 }
 
 // setUp makes a fresh database with the tables, one publication for both, and a slot for each, at the same place.
