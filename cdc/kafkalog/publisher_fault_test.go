@@ -284,6 +284,10 @@ func TestTopicMadeAnewBetweenTwoProcessesHaltsTheSecond(t *testing.T) {
 	if err := w.broker.Cluster().DeleteTopic("a"); err != nil {
 		t.Fatal(err)
 	}
+	_, gone := kafkalog.Open(soon(t), w.client, kafkalog.PublisherConfig{Known: first.Topics}, []string{"a"}, quiet())
+	if fault.CodeOf(gone) != "topic_changed" || fault.KindOf(gone) != fault.Halt {
+		t.Fatalf("a topic that is gone: got %v", gone)
+	}
 	if err := w.broker.Cluster().CreateTopic("a", 2, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -338,9 +342,16 @@ func TestFullBufferBlocksPublishAndLosesNothing(t *testing.T) {
 func TestNewTopicsAreCreatedByTheModelOrHalt(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sandbox.Config{})
-	p := open(t, w.client, kafkalog.PublisherConfig{Create: &kafkalog.Topic{Partitions: 5, Replication: 1}})
+	var kept []kafkalog.TopicInfo
+	p := open(t, w.client, kafkalog.PublisherConfig{
+		Create: &kafkalog.Topic{Partitions: 5, Replication: 1},
+		Keep:   func(_ context.Context, topic kafkalog.TopicInfo) error { kept = append(kept, topic); return nil },
+	})
 	sent := events("new.topic", 0, 100, 40)
 	allAcked(t, pump(t, p, sent, 10))
+	if len(kept) != 1 || kept[0].Name != "new.topic" || kept[0].Partitions != 5 || len(kept[0].ID) != 32 {
+		t.Errorf("kept %+v, want the new topic once", kept)
+	}
 	infos, err := w.client.DescribeTopics(soon(t), []string{"new.topic", "absent"})
 	if err != nil || len(infos) != 1 || infos[0].Partitions != 5 || len(infos[0].ID) != 32 {
 		t.Fatalf("got %+v, %v", infos, err)
