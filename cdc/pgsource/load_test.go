@@ -172,6 +172,34 @@ func TestLoadByBlocksGoesOnAfterAPartitionIsGone(t *testing.T) {
 	}
 }
 
+func TestLoadThatWasUnderWayBeginsAnewAfterAGap(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.cfg.ChunkRows = 10
+	w.exec("create table item (id bigint primary key, v text)", "insert into item select i, 'v' from generate_series(1, 3000) i")
+	w.start()
+	w.await(100)
+	if _, err := w.store.PauseSnapshots(t.Context(), "test", true); err != nil {
+		t.Fatal(err)
+	}
+	_ = w.stop()
+	w.until("the slot is dropped", func() bool {
+		_, err := w.pool.Exec(context.Background(), "select pg_drop_replication_slot($1)", w.cfg.Slot)
+		return err == nil
+	})
+	w.exec("update item set v = 'in the gap' where id = 1")
+	if _, err := w.store.PauseSnapshots(t.Context(), "test", false); err != nil {
+		t.Fatal(err)
+	}
+	w.cfg.AcceptGap = "the slot was dropped"
+	w.start()
+	w.loaded()
+	_ = w.stop()
+	if got := state(t, w.feed.all())[`{"id":1}`]; got != "1 in the gap" {
+		t.Errorf("the feed ends with %q, want the row as it is", got)
+	}
+}
+
 func TestPausedSnapshotHoldsNothingElseUp(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

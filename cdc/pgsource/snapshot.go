@@ -43,6 +43,18 @@ func (s *Source) planSnapshots(ctx context.Context, b begin, known []cdc.Capture
 	if s.cfg.Snapshot == SnapshotNever {
 		return nil
 	}
+	if b.fresh { // loads that are under way begin anew: what they have read lies before the gap // I8
+		open, err := s.deps.Store.Snapshots(ctx, s.cfg.Capture)
+		if err != nil {
+			return fmt.Errorf("list snapshots: %w", err)
+		}
+		for _, job := range open {
+			job.Status, job.Resume, job.Rows, job.Started = cdc.SnapshotPending, nil, 0, time.Time{}
+			if _, err := s.deps.Store.AdvanceSnapshot(ctx, s.cfg.Capture, job); err != nil {
+				return fmt.Errorf("begin the snapshot of %s.%s anew: %w", job.Schema, job.Table, err)
+			}
+		}
+	}
 	for _, t := range b.tables {
 		loaded := false
 		for _, k := range known {
