@@ -91,7 +91,7 @@ func (f *Folder) Compile(schema *Schema, clock func() time.Time) (*Mapping, Find
 			fc.out.today = func() string { return clock().Format("2006-01-02") }
 		}
 		fc.run()
-		fc.out.sum, fc.out.daily = x.sum(schema.Portal), fc.compiler.usedClock || fc.readsClock()
+		fc.out.sum, fc.out.daily = x.sum(schema.Portal), fc.usedClock || fc.readsClock()
 		findings = append(findings, fc.findings...)
 		for _, flow := range x.flows {
 			m.flows[flow] = fc.out

@@ -324,7 +324,7 @@ func TestCheckFindsEveryMistakeWithPlaceExpectationAndSuggestion(t *testing.T) {
 			q.Tables = append(q.Tables, "shop.totals")
 			s.Queries[id] = q
 		}, want: []string{"query lines reads shop.totals, which is no table", "read the tables behind it"}},
-		"misspelt fact":        {text: replace("reference: ref", "refrence: ref"), want: []string{`unknown fact "refrence"`, `did you mean "reference"?`}},
+		"misspelt fact":        {text: replace("reference: ref", "referenze: ref"), want: []string{`unknown fact "referenze"`, `did you mean "reference"?`}},
 		"a table in quotes":    {text: replace("table: shop.lines", `table: '"shop".lines'`), want: []string{"written with quotes", "write shop.lines"}},
 		"an entry twice":       {text: replace("id: text(order_no)", "id: text(order_no)\nid: text(order_no)"), want: []string{"already defined", "leave one of the two"}},
 		"a tab":                {text: replace("  start_ship", "\tstart_ship"), want: []string{"YAML takes no tabs"}},

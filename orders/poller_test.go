@@ -323,6 +323,7 @@ func (s *stockDoubts) DoubtStock(context.Context, string, []orders.Line) error {
 	s.n.Add(1)
 	return nil
 }
+
 func (s *stockDoubts) WakeStock(context.Context, string, []orders.Line) error {
 	s.woken.Add(1)
 	return nil

@@ -131,7 +131,7 @@ func TestAKeyThatIsNotYetVisibleWaitsAlone(t *testing.T) {
 	}
 }
 
-// I7
+// A document that cannot be read holds nobody else up. // I7
 func TestAKeyThatNoQueryTakesIsParkedAlone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -226,7 +226,7 @@ func TestThrottlesParkNothingAndHaltsSayWhy(t *testing.T) {
 	eventually(t, "the flow is halted", func() bool { s := l.Status(); return s.State == Halted && s.Code == "wrong_portal" })
 }
 
-// I7
+// A parked parent that its children ask for is one key. // I7
 func TestOneParkedKeyThatIsTouchedAgainAndAgainPausesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -47,7 +48,7 @@ func (w *world) finish(ctx context.Context) error {
 		default:
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("not at rest: %d snapshots open, %d bytes behind, %v; see %s", open, behind, err, p.log)
+			return errors.Join(fmt.Errorf("not at rest: %d snapshots open, %d bytes behind; see %s", open, behind, p.log), err)
 		}
 		rest(ctx, 200*time.Millisecond)
 	}

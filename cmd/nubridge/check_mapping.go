@@ -82,8 +82,10 @@ func (k *checker) remote(ctx context.Context, name string, e *config.Environment
 	demands, err := askDemands(ctx, name, e, k.anyProduct(ctx, name), nil)
 	k.add("nuorder of "+name, err, "answers to our signature")
 	if err != nil {
-		k.all = append(k.all, checked{Status: "warn", Area: "mapping of " + name, Code: "portal_unread",
-			Text: "the portal's schemas are not known: its own required fields, allowed values and warehouses are not checked"})
+		k.all = append(k.all, checked{
+			Status: "warn", Area: "mapping of " + name, Code: "portal_unread",
+			Text: "the portal's schemas are not known: its own required fields, allowed values and warehouses are not checked",
+		})
 		return nil
 	}
 	fields := 0

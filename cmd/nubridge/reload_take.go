@@ -54,7 +54,8 @@ func (b *bridge) reload(ctx context.Context, ask console.Reload) (any, error) {
 	if ask.Plan {
 		return report, nil
 	}
-	if held := b.held.Load(); report.Held && !(ask.Confirm && held != nil && bytes.Equal(held.sum, now)) {
+	held := b.held.Load()
+	if confirmed := ask.Confirm && held != nil && bytes.Equal(held.sum, now); report.Held && !confirmed {
 		b.held.Store(&heldReload{now})
 		for _, r := range report.Environments {
 			b.log.Warn("a changed mapping is held: it alters much; nubridge reload --confirm takes it over", "environment", r.Name, "altered", r.Altered)

@@ -24,7 +24,10 @@ func NewCaptures(pool *pgxpool.Pool) *Captures { return &Captures{pool: pool} }
 // Acknowledged records the acknowledged position; it never moves back within an epoch. // I8
 func (c *Captures) Acknowledged(ctx context.Context, capture string, last cdc.Position, through cdc.LSN) error {
 	tag, err := c.pool.Exec(ctx, `
-		update captures set last_epoch = $2, last_commit = $3::text::pg_lsn, last_index = $4, through = greatest(through, $5::text::pg_lsn), acknowledged_at = now()
+		update captures set (last_epoch, last_commit, last_index) = (
+		        select p.* from (values (last_epoch, last_commit, last_index), ($2::bigint, $3::text::pg_lsn, $4::bigint)) p (epoch, commit, index)
+		        order by epoch desc, commit desc, index desc limit 1),
+		    through = greatest(through, $5::text::pg_lsn), acknowledged_at = now()
 		where capture = $1`, capture, int64(last.Epoch), last.Commit.String(), int64(last.Index), through.String())
 	if err == nil && tag.RowsAffected() == 0 {
 		err = errors.New("its state is gone")
