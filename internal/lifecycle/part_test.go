@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,15 +16,14 @@ import (
 )
 
 // lived runs a part whose lives end as told, one after the other; the last one works until the end.
-func lived(t *testing.T, ends ...error) (p *lifecycle.Part, log *bytes.Buffer, lives *int) {
+func lived(t *testing.T, ends ...error) (p *lifecycle.Part, log *bytes.Buffer, lives *atomic.Int32) {
 	t.Helper()
-	log, lives = new(bytes.Buffer), new(int)
+	log, lives = new(bytes.Buffer), new(atomic.Int32)
 	p = lifecycle.NewPart(lifecycle.PartConfig{
 		Name: "capture", Log: slog.New(slog.NewTextHandler(log, nil)), Slow: 30 * time.Second,
 		Life: func(ctx context.Context, tell func(lifecycle.PartState, error)) error {
-			*lives++
-			if *lives <= len(ends) {
-				return ends[*lives-1]
+			if n := int(lives.Add(1)); n <= len(ends) {
+				return ends[n-1]
 			}
 			tell(lifecycle.Working, nil)
 			<-ctx.Done()
@@ -56,13 +56,13 @@ func TestAHaltedPartStaysAliveSaysWhyOnceAndIsTriedAgainSlowly(t *testing.T) {
 			t.Errorf("got %+v", s)
 		}
 		<-time.After(29 * time.Second)
-		if *lives != 1 {
+		if lives.Load() != 1 {
 			t.Errorf("tried again too early")
 		}
 		<-time.After(2 * time.Second)
 		synctest.Wait()
-		if *lives != 2 || p.Standing().State != lifecycle.Halted || p.Standing().Since != s.Since {
-			t.Errorf("%d lives, got %+v, want it halted since the first time", *lives, p.Standing())
+		if lives.Load() != 2 || p.Standing().State != lifecycle.Halted || p.Standing().Since != s.Since {
+			t.Errorf("%d lives, got %+v, want it halted since the first time", lives.Load(), p.Standing())
 		}
 		<-time.After(31 * time.Second)
 		synctest.Wait()
@@ -97,8 +97,8 @@ func TestALifeCanBeEndedForAnotherOne(t *testing.T) {
 		start := time.Now()
 		p.Anew()
 		synctest.Wait()
-		if *lives != 2 || p.Standing().State != lifecycle.Working || time.Since(start) != 0 {
-			t.Errorf("%d lives after %s, %+v", *lives, time.Since(start), p.Standing())
+		if lives.Load() != 2 || p.Standing().State != lifecycle.Working || time.Since(start) != 0 {
+			t.Errorf("%d lives after %s, %+v", lives.Load(), time.Since(start), p.Standing())
 		}
 		if log.Len() > 0 {
 			t.Errorf("nothing failed, got\n%s", log)
@@ -139,8 +139,8 @@ func TestAFailingPartIsTriedAgainSoon(t *testing.T) {
 		}
 		<-time.After(2 * time.Second)
 		synctest.Wait()
-		if *lives != 4 || p.Standing().State != lifecycle.Working {
-			t.Errorf("%d lives, got %+v\n%s", *lives, p.Standing(), log)
+		if lives.Load() != 4 || p.Standing().State != lifecycle.Working {
+			t.Errorf("%d lives, got %+v\n%s", lives.Load(), p.Standing(), log)
 		}
 	})
 }
