@@ -23,12 +23,20 @@ const grace = 20 * time.Second
 // collecting earlier than Go would costs little and keeps the process small; GOGC in the environment wins. // I6
 const gcPercent = 50
 
-// memoryBase and memoryEach are what the program may hold before it collects garbage whatever that costs: for itself and one
-// environment, and for each further one. It is no hard limit; GOMEMLIMIT in the environment wins. // I6
+// What the program may hold before it collects garbage whatever that costs: to capture alone, with one environment, and for each
+// further one. It is no hard limit; GOMEMLIMIT in the environment wins. // I6
 const (
-	memoryBase = 100 << 20
-	memoryEach = 24 << 20
+	memoryAlone = 34 << 20
+	memoryFirst = 100 << 20
+	memoryEach  = 24 << 20
 )
+
+func memoryLimit(environments int) int64 {
+	if environments == 0 {
+		return memoryAlone
+	}
+	return memoryFirst + memoryEach*int64(environments-1)
+}
 
 type runCmd struct {
 	configured
@@ -47,7 +55,7 @@ func (c runCmd) Run(ctx context.Context, s std) error {
 		debug.SetGCPercent(gcPercent)
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(memoryBase + memoryEach*int64(max(len(cfg.Environments)-1, 0)))
+		debug.SetMemoryLimit(memoryLimit(len(cfg.Environments)))
 	}
 	log := telemetry.NewLogger(s.err, cfg.Log.Format, cfg.Log.Level)
 	tel, err := telemetry.New(ctx, telemetry.Config{OTLP: cfg.Telemetry.OTLP, Sample: *cfg.Telemetry.Sample, Version: version, Log: log})
