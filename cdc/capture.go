@@ -273,7 +273,7 @@ func (c *Capture) settle(ctx context.Context, src Source, acks <-chan acknowledg
 			}
 		case p := <-pumpDone:
 			handed, stopped = p.handed, true
-			if ctx.Err() == nil {
+			if ctx.Err() == nil && cause == nil {
 				cause = p.err
 			}
 			timer := time.NewTimer(c.cfg.DrainTimeout)
@@ -288,7 +288,9 @@ func (c *Capture) settle(ctx context.Context, src Source, acks <-chan acknowledg
 			if cause == nil {
 				cause = err
 			}
-			stopPump()
+			// What was received before the end goes out: the next session may not come past what ended this one.
+			late := time.AfterFunc(c.cfg.DrainTimeout, stopPump)
+			defer late.Stop()
 		case err := <-publisherDone:
 			end.publisher <- err
 			return errors.Join(err, record())

@@ -2,7 +2,6 @@ package cdc
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"strconv"
 	"unicode/utf16"
@@ -81,30 +80,45 @@ type jsonRow struct {
 	raw    []byte
 	fields []jsonField
 	parsed bool
+	first  [fieldsFirst]jsonField // of most tables all
 }
 
+// jsonField says where in the row's JSON name and value lie. A record cannot be so large that 32 bits do not suffice.
 type jsonField struct {
-	name  string
-	value []byte
+	name, nameEnd, value, valueEnd uint32
+	escaped                        bool
 }
+
+const fieldsFirst = 12
 
 // Column returns the value of a column, State Absent if there is none.
 func (r *jsonRow) Column(name string) Value {
 	if !r.parsed {
 		r.parsed = true
+		r.fields = r.first[:0]
 		s := scanner{data: r.raw}
 		// The envelope was scanned as a whole before, so that the row is known to be well-formed.
-		_ = s.object(func(key, value []byte) error {
-			r.fields = append(r.fields, jsonField{string(key), value})
+		_ = s.fieldsAt(0, func(f jsonField) error {
+			f.escaped = bytes.IndexByte(r.raw[f.name:f.nameEnd], '\\') >= 0
+			r.fields = append(r.fields, f)
 			return nil
 		})
 	}
 	for i := range r.fields {
-		if r.fields[i].name == name {
-			return valueOf(r.fields[i].value)
+		if f := &r.fields[i]; f.names(r.raw, name) {
+			return valueOf(r.raw[f.value:f.valueEnd])
 		}
 	}
 	return Value{}
+}
+
+// names tells whether it is the field of a column.
+func (f *jsonField) names(row []byte, column string) bool {
+	raw := row[f.name:f.nameEnd]
+	if f.escaped {
+		return string(unescape(nil, raw)) == column
+	}
+	return string(raw) == column
 }
 
 // valueOf turns the JSON of one column into a value.
@@ -234,10 +248,17 @@ func (s *scanner) skip() int {
 
 // object calls visit with each unescaped key and raw value of the object at the position.
 func (s *scanner) object(visit func(key, value []byte) error) error {
-	return s.objectAt(0, visit)
+	return s.fieldsAt(0, func(f jsonField) error {
+		key := s.data[f.name:f.nameEnd]
+		if bytes.IndexByte(key, '\\') >= 0 {
+			key = unescape(nil, key)
+		}
+		return visit(key, s.data[f.value:f.valueEnd])
+	})
 }
 
-func (s *scanner) objectAt(depth int, visit func(key, value []byte) error) error {
+// fieldsAt moves over the object at the position and calls visit, which may be nil, with the place of each field.
+func (s *scanner) fieldsAt(depth int, visit func(jsonField) error) error {
 	if s.skip() >= len(s.data) || s.data[s.pos] != '{' {
 		return s.fault("expected an object")
 	}
@@ -251,20 +272,18 @@ func (s *scanner) objectAt(depth int, visit func(key, value []byte) error) error
 		if err := s.text(); err != nil {
 			return err
 		}
-		key := s.data[start+1 : s.pos-1]
+		f := jsonField{name: uint32(start + 1), nameEnd: uint32(s.pos - 1)}
 		if s.skip() >= len(s.data) || s.data[s.pos] != ':' {
 			return s.fault("expected a colon")
 		}
 		s.pos++
-		start = s.skip()
+		f.value = uint32(s.skip())
 		if err := s.value(depth + 1); err != nil {
 			return err
 		}
 		if visit != nil {
-			if bytes.IndexByte(key, '\\') >= 0 {
-				key = unescape(nil, key)
-			}
-			if err := visit(key, s.data[start:s.pos]); err != nil {
+			f.valueEnd = uint32(s.pos)
+			if err := visit(f); err != nil {
 				return err
 			}
 		}
@@ -318,7 +337,7 @@ func (s *scanner) value(depth int) error {
 	}
 	switch c := s.data[s.pos]; c {
 	case '{':
-		return s.objectAt(depth, nil)
+		return s.fieldsAt(depth, nil)
 	case '[':
 		return s.array(depth)
 	case '"':
@@ -328,12 +347,53 @@ func (s *scanner) value(depth int) error {
 		for s.pos < len(s.data) && !delimits(s.data[s.pos]) {
 			s.pos++
 		}
-		if word := s.data[start:s.pos]; len(word) == 0 || !json.Valid(word) {
+		if !validWord(s.data[start:s.pos]) {
 			s.pos = start
 			return s.fault("expected a value")
 		}
 		return nil
 	}
+}
+
+// validWord tells whether a word is a number, true, false or null.
+func validWord(word []byte) bool {
+	switch string(word) {
+	case "null", "true", "false":
+		return true
+	}
+	word = bytes.TrimPrefix(word, []byte("-"))
+	whole, ok := digits(word)
+	if !ok || whole > 1 && word[0] == '0' {
+		return false
+	}
+	word = word[whole:]
+	if len(word) > 0 && word[0] == '.' {
+		n, ok := digits(word[1:])
+		if !ok {
+			return false
+		}
+		word = word[1+n:]
+	}
+	if len(word) > 0 && word[0]|0x20 == 'e' {
+		word = word[1:]
+		if len(word) > 0 && (word[0] == '+' || word[0] == '-') {
+			word = word[1:]
+		}
+		n, ok := digits(word)
+		if !ok {
+			return false
+		}
+		word = word[n:]
+	}
+	return len(word) == 0
+}
+
+// digits counts those that word begins with; there must be one.
+func digits(word []byte) (n int, ok bool) {
+	for n < len(word) && word[n] >= '0' && word[n] <= '9' {
+		n++
+	}
+	return n, n > 0
 }
 
 // delimits tells whether a byte ends a number or a word.

@@ -2,6 +2,8 @@ package cdc_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"strings"
 	"testing"
 
 	"nubridge/cdc"
@@ -66,5 +68,44 @@ func TestDecodeChangeTellsTheStatesOfAValueApart(t *testing.T) {
 	}
 	if c, err := cdc.DecodeChange(&cdc.Record{}); err != nil || c.Op != cdc.OpTombstone || c.After != nil {
 		t.Errorf("a tombstone gives %+v, %v", c, err)
+	}
+}
+
+func FuzzDecodeChangeTakesTheWordsOfJSON(f *testing.F) {
+	for _, word := range []string{
+		"0", "-0", "10", "01", "-", "1.5", "1.", ".5", "1e9", "1E+09", "1e", "1e-", "-1.25e-3", "true", "false", "null", "nul", "TRUE", "NaN", "+1", "1x", "00", "--1",
+	} {
+		f.Add(word)
+	}
+	f.Fuzz(func(t *testing.T, word string) {
+		if strings.ContainsAny(word, ",]}:{[\" \t\r\n") {
+			t.Skip("more than a word")
+		}
+		_, err := cdc.DecodeChange(&cdc.Record{Value: []byte(`{"after":{"v":` + word + `},"source":{"schema":"s","table":"t"},"op":"c"}`)})
+		if want := json.Valid([]byte(word)); want != (err == nil) {
+			t.Fatalf("%q: got %v, valid JSON: %v", word, err, want)
+		}
+	})
+}
+
+func TestDecodeChangeFindsColumnsByTheirUnescapedName(t *testing.T) {
+	t.Parallel()
+	var row strings.Builder
+	row.WriteString(`{"a\"b":"quoted","\u00e9":"accent","a\\u0062":"backslash"`)
+	for i := range 40 {
+		fmt.Fprintf(&row, `,"c%d":%d`, i, i)
+	}
+	row.WriteString("}")
+	c, err := cdc.DecodeChange(&cdc.Record{Value: []byte(`{"before":` + row.String() + `,"after":null,"source":{"schema":"s","table":"t"},"op":"d"}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{`a"b`: "quoted", "é": "accent", `a\u0062`: "backslash", "c0": "0", "c39": "39"} {
+		if got := c.Before.Column(name); got.Text != want {
+			t.Errorf("column %q: got %+v, want %s", name, got, want)
+		}
+	}
+	if got := c.Before.Column("ab"); got.State != cdc.Absent {
+		t.Errorf("column ab: got %+v", got)
 	}
 }

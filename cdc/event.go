@@ -25,7 +25,7 @@ const (
 	HeaderXID        = "nubridge.xid"       // the source's top-level xid, widened to xid8, decimal; absent on snapshot rows
 	HeaderCommitTime = "nubridge.commit_us" // microseconds since the Unix epoch, decimal
 	HeaderTxSize     = "nubridge.tx_size"   // on the last change of a transaction: how many were published
-	HeaderOversize   = "nubridge.oversize"  // names of columns whose values the broker could not take, comma-separated
+	HeaderOversize   = "nubridge.oversize"  // names of columns whose values were too large to be published, comma-separated
 	HeaderTrace      = "traceparent"        // W3C trace context
 )
 
@@ -44,6 +44,7 @@ type Event struct {
 	CommitTime int64  // microseconds since the Unix epoch; zero for snapshot rows
 	TxSize     uint64 // on the last change of a transaction: how many were published; else zero
 	Trace      string // traceparent, or empty
+	Oversize   string // names of columns whose values were too large to be published, comma-separated; or empty
 }
 
 // Batch is a run of events in commit order. The source fills it, the publisher only reads it.

@@ -9,6 +9,8 @@ type CaptureState struct {
 	Timeline uint32
 	// Slot and Publication name what is read.
 	Slot, Publication string
+	// Reader names the session that reads the slot: one that bears it is of an earlier run of this very capture, never a stranger's.
+	Reader string
 	// Epoch is the first part of every position.
 	Epoch uint32
 	// Last is the last acknowledged position, Through the LSN that may be confirmed with it.

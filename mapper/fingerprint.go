@@ -87,7 +87,7 @@ func (x *flowFile) sum(portal *Portal) []byte {
 		}
 		s.text(f.Allowed...)
 	}
-	if portal != nil {
+	if portal != nil && len(warehousePaths(x.file)) > 0 {
 		s.text(portal.Warehouses...)
 	}
 	return s.Sum(nil)

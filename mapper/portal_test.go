@@ -40,3 +40,32 @@ func TestPortalSchemaIsCheckedBeforehandAndAtEachDocument(t *testing.T) {
 		t.Errorf("a required field of the portal: got %s", findings)
 	}
 }
+
+// What a portal shows of its warehouses must not have documents read anew that name none.
+func TestWarehousesOfThePortalAlterOnlyWhatNamesThem(t *testing.T) {
+	t.Parallel()
+	const customers = `
+document: {key: cust, root: "select cust, name from shop.custs where cust = any($1)"}
+routes: [{table: shop.custs, key: cust}]
+id: cust
+fields: {code: cust, name: name, currency_code: '"USD"'}
+`
+	columns := []mapper.Column{column("cust", mapper.Text), column("name", mapper.Text)}
+	sums := func(p *mapper.Portal) (customer, order string) {
+		t.Helper()
+		schema := orderSchema()
+		schema.Queries[mapper.QueryID{File: "customers.yaml", Name: "root"}] = mapper.QueryInfo{Columns: columns, Params: []string{"text[]"}, Tables: []string{"shop.custs"}}
+		schema.Tables["shop.custs"] = mapper.TableInfo{Columns: columns, Key: []string{"cust"}, Identity: []string{"cust"}}
+		schema.Portal = p
+		m, findings := load(schema, "orders.yaml", orders, "customers.yaml", customers)
+		if m == nil {
+			t.Fatal(findings)
+		}
+		return string(m.Sum(mapper.Customers)), string(m.Sum(mapper.OrderEdits))
+	}
+	customer, order := sums(&mapper.Portal{})
+	customer2, order2 := sums(&mapper.Portal{Warehouses: []string{"default"}})
+	if customer != customer2 || order == order2 {
+		t.Errorf("the sum of customers changed: %t, that of orders: %t; want only orders", customer != customer2, order != order2)
+	}
+}

@@ -192,10 +192,7 @@ func portalRules(rules map[string]rule, file string, portal *Portal) map[string]
 		rules[path] = r
 	}
 	if portal.Warehouses != nil {
-		for _, path := range []string{"inventory[].warehouse", "line_items[].warehouse"} {
-			if (path[0] == 'i') != (file == "inventory.yaml") || file != "inventory.yaml" && file != "orders.yaml" {
-				continue
-			}
+		for _, path := range warehousePaths(file) {
 			r := rules[path]
 			r.say, r.allowed = "The warehouse", map[string]bool{}
 			for _, w := range portal.Warehouses {
@@ -205,6 +202,17 @@ func portalRules(rules map[string]rule, file string, portal *Portal) map[string]
 		}
 	}
 	return rules
+}
+
+// warehousePaths gives where the documents of a file name warehouses.
+func warehousePaths(file string) []string {
+	switch file {
+	case "inventory.yaml":
+		return []string{"inventory[].warehouse"}
+	case "orders.yaml":
+		return []string{"line_items[].warehouse"}
+	}
+	return nil
 }
 
 // uniqueIn demands that no two elements of a list have the same value in a field.

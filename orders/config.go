@@ -81,6 +81,9 @@ type Config struct {
 	// Watch are statuses in which an imported order is looked at again, because someone set them at NuORDER: cancelled by
 	// default; a list of one empty word watches nothing.
 	Watch []string
+	// Sight are further statuses in which an order that is seen there for the first time has moved stock; draft, review and pending by
+	// default, those apart that are imported or watched; a list of one empty word looks at none.
+	Sight []string
 	// MarkAs is the status of an imported order; processed by default.
 	MarkAs string
 	// Every is the time between polls; 10 minutes by default.
@@ -122,6 +125,12 @@ func (c Config) withDefaults() Config {
 		c.Watch = []string{"cancelled"}
 	}
 	c.Watch = slices.DeleteFunc(slices.Clone(c.Watch), func(s string) bool { return s == "" })
+	if len(c.Sight) == 0 {
+		c.Sight = []string{"draft", "review", "pending"}
+	}
+	c.Sight = slices.DeleteFunc(slices.Clone(c.Sight), func(s string) bool {
+		return s == "" || slices.Contains(c.Statuses, s) || slices.Contains(c.Watch, s)
+	})
 	c.MarkAs = cmp.Or(c.MarkAs, "processed")
 	c.Every = cmp.Or(c.Every, 10*time.Minute)
 	c.Workers = cmp.Or(c.Workers, 16)

@@ -118,7 +118,11 @@ func (p *Poller) withdraw(ctx context.Context, fence int64, i *ledger.Intent, o 
 	if o != nil {
 		m.Number = &o.Number
 	}
-	if o == nil && i.Order != "" {
+	if o != nil { // its stock is seen to here, so that it is not new where the next poll lists it
+		if err := p.Intents.Sighted(ctx, i.Environment, o.Status, []string{i.NuORDERID}); err != nil {
+			return nil, err
+		}
+	} else if i.Order != "" {
 		o, _ = ParseOrder([]byte(i.Order)) // what it took from stock, as last read
 	}
 	p.doubtStock(ctx, i, o)

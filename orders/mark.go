@@ -52,7 +52,8 @@ func (p *Poller) markIn(ctx context.Context, fence int64, i *ledger.Intent) (*le
 
 // markRefused leaves the order in CREATED, for a person to see: it is never created again.
 func (p *Poller) markRefused(ctx context.Context, fence int64, i *ledger.Intent, o *Order, cause error) (*ledger.Intent, error) {
-	wait := max(p.backoff(i.Failures, cause), p.cfg.HeldEvery)
+	// The OMS has the order: it stands at NuORDER as if nobody had taken it until this succeeds.
+	wait := min(p.backoff(i.Failures, cause), p.cfg.HeldEvery)
 	m := ledger.Move{
 		Step: "mark refused", Detail: fault.CodeOf(cause), Fence: fence, Owner: p.Lock.Owner(), Failures: ledger.In(i.Failures + 1),
 		DueIn: &wait, Code: "mark_refused", Reason: "NuORDER refused to set the imported order " + p.cfg.MarkAs + ": " + cause.Error(),
@@ -62,6 +63,9 @@ func (p *Poller) markRefused(ctx context.Context, fence int64, i *ledger.Intent,
 			return nil, p.Intents.Rest(ctx, i, fence) // a person knows; NuORDER locks it
 		}
 		return p.cancelledThere(ctx, fence, i, o)
+	}
+	if i.Code == m.Code && i.Reason == m.Reason { // nothing new: the history does not grow with each try
+		return nil, p.Intents.Defer(ctx, i, fence, wait, i.Failures+1)
 	}
 	p.Log.Warn("an imported order could not be marked", slog.String("order", i.NuORDERID), slog.String("code", m.Code),
 		slog.String("reason", m.Reason))

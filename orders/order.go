@@ -82,14 +82,17 @@ type orderWire struct {
 	} `json:"line_items"`
 }
 
+// codeUnreadable is the code of an answer that is no order.
+const codeUnreadable = "order_unreadable"
+
 // ParseOrder reads an order as NuORDER sends it. It fails with a retry when the bytes are no order, since a later answer may be.
 func ParseOrder(raw []byte) (*Order, error) {
 	var w orderWire
 	if err := json.Unmarshal(raw, &w); err != nil {
-		return nil, fault.New(fault.Retry, "order_unreadable", "read an order of NuORDER: expected a JSON object with an order's fields")
+		return nil, fault.New(fault.Retry, codeUnreadable, "read an order of NuORDER: expected a JSON object with an order's fields")
 	}
 	if w.ID == "" || w.Status == "" {
-		return nil, fault.New(fault.Retry, "order_unreadable", "read an order of NuORDER: expected _id and status")
+		return nil, fault.New(fault.Retry, codeUnreadable, "read an order of NuORDER: expected _id and status")
 	}
 	o := &Order{
 		ID: string(w.ID), Number: string(w.Number), Status: strings.ToLower(string(w.Status)),

@@ -108,12 +108,10 @@ func (p *Poller) polls(ctx context.Context, fence int64) error {
 			}
 			next = min(p.backoff(failures, err), p.cfg.Every)
 			failures++
-			p.told(err)
-			p.Log.Warn("orders could not be listed", slog.String("environment", p.cfg.Environment),
-				slog.String("code", fault.CodeOf(err)), slog.Any("error", err), slog.Duration("again_in", next))
+			p.told(err, next)
 		} else {
 			failures = 0
-			p.told(nil)
+			p.told(nil, next)
 			if fresh > 0 {
 				p.Log.Info("orders seen", slog.String("environment", p.cfg.Environment), slog.Int("new", fresh))
 			}
@@ -125,10 +123,14 @@ func (p *Poller) polls(ctx context.Context, fence int64) error {
 	}
 }
 
-// told tells how the last poll ended.
-func (p *Poller) told(err error) {
-	if p.Polled != nil {
+// told tells how the last poll ended: whoever listens logs it, else the poller does.
+func (p *Poller) told(err error, next time.Duration) {
+	switch {
+	case p.Polled != nil:
 		p.Polled(err)
+	case err != nil:
+		p.Log.Warn("orders could not be listed", slog.String("environment", p.cfg.Environment),
+			slog.String("code", fault.CodeOf(err)), slog.Any("error", err), slog.Duration("again_in", next))
 	}
 }
 
@@ -184,18 +186,29 @@ func (p *Poller) list(ctx context.Context, fence int64) (int, error) {
 	if _, err := p.Intents.Forget(ctx, p.cfg.Environment, p.cfg.Keep); err != nil {
 		return fresh, err
 	}
-	for _, status := range p.cfg.Watch {
+	p.Stir() // what was seen goes on meanwhile
+	return fresh, p.others(ctx, fence)
+}
+
+// others reads the lists of orders that are not imported: of those that were, someone set the status; the others moved stock.
+func (p *Poller) others(ctx context.Context, fence int64) error {
+	for _, status := range slices.Concat(p.cfg.Watch, p.cfg.Sight) {
 		ids, err := p.Portal.OrderIDs(ctx, status)
 		if err != nil {
-			return fresh, fmt.Errorf("list orders in status %s: %w", status, err)
+			return fmt.Errorf("list orders in status %s: %w", status, err)
 		}
-		for page := range slices.Chunk(ids, 5000) {
-			if err := p.Intents.Watch(ctx, p.cfg.Environment, fence, page); err != nil {
-				return fresh, err
+		if slices.Contains(p.cfg.Watch, status) {
+			for page := range slices.Chunk(ids, sightPage) {
+				if err := p.Intents.Watch(ctx, p.cfg.Environment, fence, page); err != nil {
+					return err
+				}
 			}
 		}
+		if err := p.sight(ctx, status, ids); err != nil {
+			return fmt.Errorf("look at the stock of orders in status %s: %w", status, err)
+		}
 	}
-	return fresh, nil
+	return nil
 }
 
 // see writes rows for a page of ids and tells how many are new.

@@ -1,7 +1,9 @@
 package orders_test
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -223,6 +225,58 @@ func TestRefusedMarkLeavesTheOrderCreated(t *testing.T) {
 	}
 }
 
+// TestRefusedMarkIsTriedAgainSoon counts the tries of a mark that is refused for two seconds: the first ones follow each other at once,
+// and the order is marked soon after the portal takes it.
+func TestRefusedMarkIsTriedAgainSoon(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := w.approve()
+	var tries atomic.Int64
+	w.portal.fail = func(call, _ string) error {
+		if call == "mark" && tries.Add(1) < 5 {
+			return fault.New(fault.Reject, "bad_request", "no")
+		}
+		return nil
+	}
+	began := time.Now()
+	p := w.poller(func(_ *orders.Deps, c *orders.Config) { c.HeldEvery, c.RetryMax = time.Minute, time.Hour })
+	w.until(p, id, ledger.Marked)
+	if took := time.Since(began); tries.Load() != 5 || took > 10*time.Second {
+		t.Errorf("marked after %d tries and %s", tries.Load(), took)
+	}
+	var steps int
+	if err := w.pool.QueryRow(t.Context(), "select count(*) from order_intent_steps where nuorder_id = $1 and step = 'mark refused'", id).Scan(&steps); err != nil || steps != 1 {
+		t.Errorf("%d lines of history, %v; want one for the refusal", steps, err)
+	}
+}
+
+// TestAFailedPollIsLoggedOnce leaves the words to whoever is told of it.
+func TestAFailedPollIsLoggedOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.portal.fail = func(string, string) error { return fault.New(fault.Throttle, "unauthorized", "status 401") }
+	var log bytes.Buffer
+	heard := make(chan error, 1)
+	p := w.poller(func(d *orders.Deps, _ *orders.Config) {
+		d.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+		d.Polled = func(err error) {
+			select {
+			case heard <- err:
+			default:
+			}
+		}
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- p.Run(ctx) }()
+	err := <-heard
+	cancel()
+	<-ended
+	if fault.CodeOf(err) != "unauthorized" || strings.Contains(log.String(), "listed") {
+		t.Errorf("told %v, and logged %s", err, log.String())
+	}
+}
+
 func TestEventBeforeTheAnswerProvesTheCreate(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -300,8 +354,52 @@ func TestHeldOrderThatIsNoLongerListedIsWithdrawnByTheNextPoll(t *testing.T) {
 	if i := w.intent(id); i.State != ledger.Withdrawn {
 		t.Errorf("intent %+v", i)
 	}
+	must(t, p.Once(t.Context()))
 	if stock.times() != 2 {
 		t.Errorf("stock was put in doubt %d times, want when seen and when gone", stock.times())
+	}
+	w.portal.set(id, "status", "cancelled")
+	must(t, p.Once(t.Context()))
+	must(t, p.Once(t.Context()))
+	if stock.times() != 3 {
+		t.Errorf("stock was put in doubt %d times, want again when the draft is cancelled", stock.times())
+	}
+}
+
+// TestStockOfAnOrderThatCameAndWentBetweenTwoPollsIsInDoubt places orders that no poll ever sees approved: NuORDER moved their stock all
+// the same. What was there before the first poll is older than the stock that was sent.
+func TestStockOfAnOrderThatCameAndWentBetweenTwoPollsIsInDoubt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	old := w.approve()
+	w.portal.set(old, "status", "cancelled")
+	stock := &stockDoubts{}
+	p := w.poller(func(d *orders.Deps, _ *orders.Config) { d.Stock = stock })
+	must(t, p.Once(t.Context()))
+	if stock.times() != 0 || w.portal.calls["read"] != 0 {
+		t.Fatalf("at the first poll %d doubts and %d reads", stock.times(), w.portal.calls["read"])
+	}
+	for n, status := range []string{"cancelled", "pending", "draft"} {
+		id := w.approve()
+		w.portal.set(id, "status", status)
+		w.portal.fail = func(call, _ string) error {
+			if call == "read" {
+				return fault.New(fault.Retry, "server_error", "once")
+			}
+			return nil
+		}
+		if err := p.Once(t.Context()); err == nil {
+			t.Errorf("%s: an order that cannot be read is no failure of the poll", status)
+		}
+		w.portal.fail = nil
+		must(t, p.Once(t.Context()))
+		must(t, p.Once(t.Context()))
+		if stock.times() != int64(n+1) {
+			t.Errorf("%s: stock was put in doubt %d times, want %d", status, stock.times(), n+1)
+		}
+		if w.intent(id) != nil {
+			t.Errorf("%s: an order that was never approved has a row", status)
+		}
 	}
 }
 

@@ -176,6 +176,9 @@ func (p *Poller) postpone(ctx context.Context, fence int64, i *ledger.Intent, er
 		return
 	}
 	wait := p.backoff(i.Failures, err)
+	if i.State == ledger.Created && fault.KindOf(err) == fault.Retry {
+		wait = min(wait, p.cfg.HeldEvery) // what the OMS has is to be marked soon
+	}
 	if kind := fault.KindOf(err); kind == fault.Throttle || kind == fault.Halt {
 		p.restFor(wait)
 	}

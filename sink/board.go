@@ -44,6 +44,8 @@ type entry struct {
 	rank     int
 	// came and last are when the first and the newest touch came in.
 	came, last time.Time
+	// moment is when the newest touch counts, see calm.
+	moment time.Time
 	// large tells that a change was made in a large transaction.
 	large bool
 	// request is the sequence number of the newest request claimed for the key, force that a person asked for it.
@@ -53,8 +55,10 @@ type entry struct {
 	attempts int
 	hidden   int  // how often in a row it was not yet visible
 	held     bool // delayed for calm alone
-	due      time.Time
-	place    int // in the heap
+	// urgent is closed when an order begins to wait for the key, or for one that may be behind it in its lane; nil while it is not busy.
+	urgent chan struct{}
+	due    time.Time
+	place  int // in the heap
 }
 
 // board is what is pending: keys, their touches and the partitions they came from.
@@ -65,8 +69,10 @@ type board struct {
 	heap    dueHeap
 	tracks  map[cdc.Partition]*track
 	touches int
+	live    int // touches by changes that came soon after their commit
 	records int
 	busy    int
+	calmly  map[*entry]struct{} // busy ones that no order waits for
 	calm    calm
 	reads   reads
 	// bulkAfter is when bulk is served again.
@@ -81,7 +87,7 @@ type board struct {
 func newBoard(c calm) *board {
 	return &board{
 		calm:    c,
-		entries: map[mapper.Key]*entry{}, tracks: map[cdc.Partition]*track{},
+		entries: map[mapper.Key]*entry{}, calmly: map[*entry]struct{}{}, tracks: map[cdc.Partition]*track{},
 		work: make(chan struct{}, 1), room: make(chan struct{}, 1), strays: make(chan struct{}, 1),
 	}
 }
@@ -107,8 +113,11 @@ type touched struct {
 // touch adds a touch to its key. The record must already count it as open.
 func (b *board) touch(t *touched) {
 	e := b.entry(t.key, t.rank)
+	if !t.came.IsZero() {
+		t.touch.live = b.calm.came(e, t.touch.record.position, t.came, t.commit)
+	}
 	e.touches = append(e.touches, t.touch)
-	b.touches++
+	b.count(t.touch, 1)
 	if t.source.xid != 0 && !slices.Contains(e.sources, t.source) {
 		e.sources = append(e.sources, t.source)
 	}
@@ -121,14 +130,15 @@ func (b *board) touch(t *touched) {
 	if !t.commit.IsZero() && (e.since.IsZero() || t.commit.Before(e.since)) {
 		e.since = t.commit
 	}
-	if !t.came.IsZero() {
-		b.calm.came(t.came)
-		if e.last = t.came; e.came.IsZero() {
-			e.came = t.came
-		}
-		e.large = e.large || t.touch.record.position.Index >= calmLarge
-	}
 	b.enqueue(e)
+}
+
+// count keeps count of the touches.
+func (b *board) count(t touch, n int) {
+	b.touches += n
+	if t.live {
+		b.live += n
+	}
 }
 
 // linksMost bounds the traces of older changes that a delivery links to.
@@ -177,8 +187,27 @@ func (b *board) entry(key mapper.Key, rank int) *entry {
 		if e.state == queued {
 			b.unqueue(e)
 		}
+		if rank == ledger.RankOrders && e.state == busy {
+			b.hurry()
+		}
 	}
 	return e
+}
+
+// hurry makes all that is under way urgent: an order waits for one of them, and the others may be before it in their lanes.
+func (b *board) hurry() {
+	for e := range b.calmly {
+		close(e.urgent)
+		e.urgent = nil
+	}
+	clear(b.calmly)
+}
+
+// rest ends what made an entry busy.
+func (b *board) rest(e *entry) {
+	b.busy--
+	delete(b.calmly, e)
+	e.urgent = nil
 }
 
 func (b *board) unqueue(e *entry) {
@@ -248,6 +277,24 @@ func (b *board) take(now time.Time, n int) (turns []*turn, next time.Time) {
 	return turns, next
 }
 
+// changing gives until when a turn is to be held back because its key has changed since it was taken, and is held; zero if not.
+func (b *board) changing(t *turn, now time.Time) time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	e := t.entry
+	if len(e.touches) == 0 || t.came.IsZero() || t.force {
+		return time.Time{}
+	}
+	until := b.calm.hold(e, now)
+	if most := t.came.Add(b.calm.most); until.After(most) {
+		until = most
+	}
+	if !until.After(now) {
+		return time.Time{}
+	}
+	return until
+}
+
 // turn is one key on its way: what touched it until now. Touches that come later begin another one.
 type turn struct {
 	entry    *entry
@@ -256,10 +303,12 @@ type turn struct {
 	sources  []source
 	position cdc.Position
 	since    time.Time
+	came     time.Time
 	trace    string
 	others   []string
 	unlinked int
 	rank     int
+	urgent   <-chan struct{} // see entry
 	request  int64
 	force    bool
 	yield    bool
@@ -280,12 +329,19 @@ type turn struct {
 
 func (b *board) begin(e *entry) *turn {
 	t := &turn{
-		entry: e, key: e.key, touches: e.touches, sources: e.sources, position: e.position, since: e.since, trace: e.trace, others: e.others, unlinked: e.unlinked,
+		entry: e, key: e.key, touches: e.touches, sources: e.sources, position: e.position, since: e.since, came: e.came, trace: e.trace, others: e.others, unlinked: e.unlinked,
 		rank: e.rank, request: e.request, force: e.force, yield: e.yield, attempts: e.attempts,
 	}
 	e.touches, e.sources, e.since, e.request, e.force, e.yield = nil, nil, time.Time{}, 0, false, false
 	e.trace, e.others, e.unlinked = "", nil, 0
 	e.came, e.last, e.large = time.Time{}, time.Time{}, false
+	if e.rank > ledger.RankOrders {
+		urgent := make(chan struct{})
+		e.urgent, t.urgent = urgent, urgent
+		b.calmly[e] = struct{}{}
+	} else {
+		b.hurry()
+	}
 	e.state = busy
 	b.busy++
 	return t
@@ -295,8 +351,8 @@ func (b *board) begin(e *entry) *turn {
 func (b *board) putBack(t *turn, due time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.busy--
 	e := t.entry
+	b.rest(e)
 	e.touches = append(t.touches, e.touches...)
 	for _, s := range t.sources {
 		if !slices.Contains(e.sources, s) {
@@ -305,6 +361,9 @@ func (b *board) putBack(t *turn, due time.Time) {
 	}
 	if !t.since.IsZero() && (e.since.IsZero() || t.since.Before(e.since)) {
 		e.since = t.since
+	}
+	if !t.came.IsZero() && !e.came.IsZero() {
+		e.came = t.came // it is held no longer for being taken up
 	}
 	e.request, e.force, e.yield = max(e.request, t.request), e.force || t.force, e.yield || t.yield
 	e.restore(t)
@@ -329,10 +388,12 @@ func (e *entry) restore(t *turn) {
 
 // finish ends a turn whose touches are settled. What came meanwhile goes on.
 func (b *board) finish(t *turn) {
-	b.busy--
 	e := t.entry
+	b.rest(e)
 	e.attempts, e.hidden = 0, 0
-	b.touches -= len(t.touches)
+	for _, touch := range t.touches {
+		b.count(touch, -1)
+	}
 	b.prune(e)
 	if len(e.touches) == 0 && e.request == 0 {
 		delete(b.entries, e.key)
@@ -344,9 +405,12 @@ func (b *board) finish(t *turn) {
 
 // prune drops touches of partitions that belong to others now.
 func (b *board) prune(e *entry) {
-	n := len(e.touches)
-	e.touches = slices.DeleteFunc(e.touches, func(t touch) bool { return t.record.track.lost })
-	b.touches -= n - len(e.touches)
+	e.touches = slices.DeleteFunc(e.touches, func(t touch) bool {
+		if t.record.track.lost {
+			b.count(t, -1)
+		}
+		return t.record.track.lost
+	})
 }
 
 // drop forgets a partition: its new owner reads it again from the mark. // I2
@@ -363,10 +427,15 @@ func (b *board) drop(p cdc.Partition) {
 	}
 }
 
+// liveTimes is how many times the window live changes may fill. A burst that is held until it is over must fit, for one that is cut
+// in two makes two calls for each document; in a backlog all documents are read as they are at its end.
+const liveTimes = 4
+
 func (b *board) full(window int) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.touches >= window || b.records >= window
+	n := max(b.touches, b.records)
+	return n-b.live >= window || n >= liveTimes*window
 }
 
 func (b *board) flying() int {

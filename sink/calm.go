@@ -3,24 +3,36 @@ package sink
 import (
 	"time"
 
+	"nubridge/cdc"
 	"nubridge/internal/ledger"
 )
 
 // calm says when keys that changed are held back. One that changed alone waits a moment for company, so that a batch is worth its
-// statements. In a burst each waits until it was left alone, so that many changes of many documents make one call for each.
+// statements. In a burst each waits until it was left alone, and where the burst changes keys again and again until the burst is over, so
+// that many changes of many documents make one call for each.
 type calm struct {
 	// linger is how long the first change of a key waits, in a large transaction ten times as long: whether it begins a burst shows
 	// by then.
 	linger time.Duration
-	// quiet is how long a key must have been left alone in a burst, most how long it is held at most.
+	// quiet is how long a key must have been left alone in a burst, or the burst be over; most is how long it is held at most.
 	quiet, most time.Duration
 	// many changes within a window make a burst.
 	many   int
 	window time.Duration
 
-	// begun is when the present window began, now and before count its changes and those of the one before.
-	begun       time.Time
-	now, before int
+	// large is the newest commit of a large transaction.
+	large cdc.LSN
+	// last is when the newest change of a burst came, lag how long after its commit. Of those that came since the burst began, first touched a key that was not held,
+	// again one that an earlier transaction had touched.
+	last         time.Time
+	lag          time.Duration
+	first, again int
+
+	// counts of changes by window, the last ones.
+	counts [calmRing]struct {
+		window int64
+		n      int
+	}
 }
 
 const (
@@ -29,36 +41,72 @@ const (
 	calmMany   = 200
 	// calmLarge is from how many changes on a transaction is large.
 	calmLarge = 64
+	// calmBacklog is how long after its commit a change is taken to come from a backlog.
+	calmBacklog = 5 * time.Second
+	calmRing    = 64
 	// calmMost is how many times Quiet a key is held at most.
 	calmMost = 20
 )
 
 func newCalm(quiet time.Duration) calm {
-	return calm{linger: min(calmLinger, quiet), quiet: quiet, most: calmMost * quiet, many: calmMany, window: calmWindow}
-}
-
-// came counts a change.
-func (c *calm) came(at time.Time) {
-	c.turn(at)
-	c.now++
-}
-
-// turn begins a new window when the present one is over.
-func (c *calm) turn(at time.Time) {
-	switch gone := at.Sub(c.begun); {
-	case gone < c.window:
-	case gone < 2*c.window:
-		c.begun, c.before, c.now = c.begun.Add(c.window), c.now, 0
-	default:
-		c.begun, c.before, c.now = at, 0, 0
+	return calm{
+		linger: min(calmLinger, quiet), quiet: quiet, most: calmMost * quiet,
+		many: calmMany, window: calmWindow,
 	}
 }
 
-// burst tells whether many changes came within the last window.
-func (c *calm) burst(at time.Time) bool {
-	c.turn(at)
-	left := 1 - float64(at.Sub(c.begun))/float64(c.window)
-	return float64(c.now)+left*float64(c.before) > float64(c.many)
+// came counts a change of a key and tells the moment that it counts at: its commit, for changes that come together because they were
+// held up on their way are no burst. What was committed long ago comes from a backlog, in which many changes of one document follow
+// each other fast: it counts when it came, and is not live.
+func (c *calm) came(e *entry, p cdc.Position, at, commit time.Time) (live bool) {
+	live = !commit.IsZero() && at.Sub(commit) <= calmBacklog
+	before := e.moment
+	if e.moment = at; live {
+		e.moment = commit
+	}
+	w := c.windowOf(e.moment)
+	if slot := &c.counts[w&(calmRing-1)]; slot.window == w {
+		slot.n++
+	} else {
+		slot.window, slot.n = w, 1
+	}
+	if c.burst(e.moment) {
+		if at.Sub(c.last) > c.quiet {
+			c.first, c.again = 0, 0
+		}
+		c.last, c.lag = at, at.Sub(e.moment)
+	}
+	switch {
+	case e.came.IsZero():
+		e.came = at
+		c.first++
+	case e.moment.Sub(before) > c.linger: // rows of one transaction, or of some that were made together, do not come again
+		c.again++
+	}
+	e.last = at
+	if p.Index >= calmLarge {
+		e.large, c.large = true, p.Commit
+	}
+	return live
+}
+
+// repeats tells whether the burst changes keys again and again: a fifth of its changes do.
+func (c *calm) repeats() bool { return 4*c.again > c.first }
+
+func (c *calm) windowOf(moment time.Time) int64 { return moment.UnixNano() / int64(c.window) }
+
+func (c *calm) count(w int64) float64 {
+	if slot := c.counts[w&(calmRing-1)]; slot.window == w {
+		return float64(slot.n)
+	}
+	return 0
+}
+
+// burst tells whether many changes were made within a window at a moment.
+func (c *calm) burst(moment time.Time) bool {
+	w := c.windowOf(moment)
+	left := 1 - float64(moment.UnixNano()-w*int64(c.window))/float64(c.window)
+	return max(c.count(w)+left*c.count(w-1), c.count(w+1)+left*c.count(w)) > float64(c.many)
 }
 
 // hold gives until when a key is held back, zero if it is not. Orders are never held, nor is what did not change: requests, and
@@ -68,11 +116,14 @@ func (c *calm) hold(e *entry, now time.Time) time.Time {
 		return time.Time{}
 	}
 	until := e.came.Add(c.linger)
-	if e.large {
+	if e.large || c.large > 0 && e.position.Commit == c.large {
 		until = e.came.Add(10 * c.linger)
 	}
-	if c.burst(now) {
+	if c.burst(e.moment) {
 		until = e.last.Add(c.quiet)
+		if over := c.last.Add(c.quiet + c.lag); c.repeats() && over.After(until) {
+			until = over // what comes late may also pause on its way
+		}
 		if most := e.came.Add(c.most); until.After(most) {
 			until = most
 		}

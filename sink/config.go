@@ -46,14 +46,19 @@ type Config struct {
 	// was read within about half a second.
 	InFlight int
 	// Quiet is how long a key must have been left alone before it is delivered while changes come in a burst, 200 within a quarter
-	// of a second; it is held at most twenty times as long. One second if zero. Orders are never held.
+	// of a second, or how long ago the burst must be where it changes keys again and again; a key is held at most twenty times as
+	// long. One second if zero. Orders are never held.
 	Quiet time.Duration
-	// Window bounds the touches held in memory; 50,000 if zero. A full window stops polling. // I6, I9
+	// Window bounds the touches held in memory; 50,000 if zero, and four times as many where they are by changes of the last seconds.
+	// A full window stops polling. // I6, I9
 	Window int
 	// Lease is how long an object is owned; 30 seconds if zero.
 	Lease time.Duration
 	// CallTime is what must be left of the lease for a delivery to begin; a third of the lease if zero.
 	CallTime time.Duration
+	// Late is within how long NuORDER may carry out a call that got no answer: the object is then sent once more, for the call may have
+	// come after a newer one. Twice the call time if zero.
+	Late time.Duration
 	// Grace is how long deliveries under way may take after the stop; 10 seconds if zero.
 	Grace time.Duration
 	// BackoffBase and BackoffCap bound the full-jitter back-off of a key; 200 ms and one minute if zero.
@@ -91,6 +96,7 @@ func (c Config) withDefaults() Config {
 	def(&c.Window, 50_000)
 	def(&c.Lease, 30*time.Second)
 	def(&c.CallTime, c.Lease/3)
+	def(&c.Late, 2*c.CallTime)
 	def(&c.Grace, 10*time.Second)
 	def(&c.BackoffBase, 200*time.Millisecond)
 	def(&c.BackoffCap, time.Minute)

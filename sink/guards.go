@@ -46,7 +46,7 @@ func (g *guards) loaded(f ledger.FlowState, ended map[string]int64) {
 }
 
 // begin counts a delivery, or says why it must not begin.
-func (g *guards) begin(t *turn, action string, limits Guards) (verdict guarded, code, reason string) {
+func (g *guards) begin(t *turn, action string, limits Guards) (verdict guarded, why ledger.Pausing) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	limit, done := limits.Updates, g.state.Updates
@@ -58,16 +58,19 @@ func (g *guards) begin(t *turn, action string, limits Guards) (verdict guarded, 
 	}
 	switch {
 	case limit > 0 && done >= limit:
-		return mustPause, "guard_" + action, fmt.Sprintf("%d of kind %s were done in this hour, which is the limit; look whether the change is meant, then resume", done, action)
+		return mustPause, ledger.Pausing{
+			Code: "guard_" + action, Action: action, Limit: limit,
+			Reason: fmt.Sprintf("%d of kind %s were done in this hour, which is the limit; look whether the change is meant, then resume", done, action),
+		}
 	case limit > 0 && done+g.begun[action]-g.base[action] >= limit:
-		return mustWait, "", ""
+		return mustWait, ledger.Pausing{}
 	}
 	if g.begun == nil {
 		g.begun, g.ended = map[string]int64{}, map[string]int64{}
 	}
 	g.begun[action]++
 	t.guarded = action
-	return mayGo, "", ""
+	return mayGo, ledger.Pausing{}
 }
 
 // end notes that the delivery of a turn is settled, or put back.

@@ -162,12 +162,7 @@ func (l *Loop) touches(r *record, rec *cdc.Record, src source, keys []mapper.Key
 	if rec.Op == cdc.OpRead {
 		now = time.Time{} // a snapshot's rows are all there already: nothing to hold them back for
 	}
-	seen := make(map[mapper.Key]struct{}, len(keys))
-	for _, key := range keys {
-		if _, twice := seen[key]; twice {
-			continue
-		}
-		seen[key] = struct{}{}
+	for _, key := range distinct(keys) {
 		if rec.Op == cdc.OpRead && l.board.entries[key] == nil && l.board.reads.cover(key, rec.Position) {
 			r.covered++
 			continue
@@ -178,6 +173,22 @@ func (l *Loop) touches(r *record, rec *cdc.Record, src source, keys []mapper.Key
 			source: src, commit: rec.CommitTime, came: now, trace: rec.Trace, rank: rank,
 		})
 	}
+}
+
+// distinct leaves out keys that came before; most records have one.
+func distinct(keys []mapper.Key) []mapper.Key {
+	if len(keys) < 2 {
+		return keys
+	}
+	seen := make(map[mapper.Key]struct{}, len(keys))
+	out := make([]mapper.Key, 0, len(keys))
+	for _, key := range keys {
+		if _, twice := seen[key]; !twice {
+			seen[key] = struct{}{}
+			out = append(out, key)
+		}
+	}
+	return out
 }
 
 // unreadable parks a record that no document can be named for, under a key of its own. // I7

@@ -42,10 +42,15 @@ func (l *Loop) deliver(ctx context.Context, t *turn) {
 		l.release([]*turn{t}, ledger.RestoreDoubt, now)
 		return
 	}
+	if until := l.board.changing(t, now); !until.IsZero() {
+		// A burst that showed only now has changed it again: what was read is old already.
+		l.release([]*turn{t}, ledger.RestoreDoubt, until)
+		return
+	}
 	action := actionOf(t)
-	if verdict, code, reason := l.guards.begin(t, action, l.config.Guards); verdict != mayGo {
+	if verdict, why := l.guards.begin(t, action, l.config.Guards); verdict != mayGo {
 		if verdict == mustPause {
-			l.pauseFlow(ctx, code, reason)
+			l.pauseFlow(ctx, why)
 		}
 		l.release([]*turn{t}, ledger.RestoreDoubt, now.Add(l.config.Look))
 		return
@@ -61,7 +66,7 @@ func (l *Loop) deliver(ctx context.Context, t *turn) {
 	l.at(PointOwned)
 	delivery, err := l.Remote.Deliver(ctx, Work{
 		Environment: l.config.Environment, Body: t.body, Object: t.object, Parents: t.parents, Deadline: t.deadline, Rank: t.rank,
-		Yield: t.yield,
+		Urgent: t.urgent, Yield: t.yield,
 	})
 	l.at(PointAnswered)
 	if err != nil {
@@ -148,7 +153,7 @@ func (l *Loop) delivered(t *turn, d *Delivery, action string) {
 		l.release([]*turn{t}, ledger.KeepDoubt, l.Now())
 		return
 	}
-	l.done <- outcome{turn: t, settlement: s, asked: d.Calls > 0}
+	l.done <- outcome{turn: t, settlement: s, asked: d.Calls > 0, late: d.Late}
 }
 
 // merge takes what the Remote learned; lease and name stay those of the owned object.
@@ -167,7 +172,7 @@ func (l *Loop) refused(t *turn, d Delivery, err error) {
 	if e == nil || e.Ambiguous || e.Kind == fault.Unknown {
 		doubt = ledger.KeepDoubt
 	}
-	out := outcome{turn: t, asked: d.Calls > 0 || doubt == ledger.KeepDoubt}
+	out := outcome{turn: t, asked: d.Calls > 0 || doubt == ledger.KeepDoubt, late: d.Late}
 	out.settlement = l.settlement(t, ledger.Released, doubt)
 	out.settlement.Calls = d.Calls
 	switch fault.KindOf(err) {

@@ -228,11 +228,111 @@ func TestAllStockIsWrittenAgainWithinAPass(t *testing.T) {
 	w.write(nil, 1, keys(6)...)
 	w.start(mapper.Inventory, func(c *Config) { c.StockPass = time.Minute })
 	w.rests(mapper.Inventory)
-	if _, err := w.store.Pool().Exec(t.Context(), "update portals set stock_due = 'epoch'"); err != nil {
+	// What was written a moment ago, as in a first load, is left alone. // decision 5
+	step := func() int {
+		if _, err := w.store.Pool().Exec(t.Context(), "update portals set stock_due = 'epoch'"); err != nil {
+			t.Fatal(err)
+		}
+		n, err := w.store.RollStock(t.Context(), testEnv, time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	for range 3 { // the round may stand anywhere
+		if n := step(); n != 0 {
+			t.Errorf("%d of 6 that were just written are written again", n)
+		}
+	}
+	if _, err := w.store.Pool().Exec(t.Context(), "update objects set part_at = array[now() - interval '45 seconds'] where kind = 'stock'"); err != nil {
 		t.Fatal(err)
 	}
+	marked := 0 // a step more, while these are under way, would mark them again
+	eventually(t, "all is marked", func() bool { marked += step(); return marked >= 6 })
 	eventually(t, "all is written again", func() bool { return w.counts(mapper.Inventory).Calls >= 12 })
 	w.rests(mapper.Inventory)
+	if n := w.counts(mapper.Inventory).Calls; n != 12 {
+		t.Errorf("%d calls for 6 that were written twice", n)
+	}
+}
+
+// TestACallThatIsCarriedOutLateIsSetRight gives calls up that the remote carries out after newer ones: the newest state is sent once
+// more, also by another process, and also if an attempt in place hid the lost answer.
+func TestACallThatIsCarriedOutLateIsSetRight(t *testing.T) {
+	t.Parallel()
+	for _, next := range []bool{false, true} {
+		t.Run(map[bool]string{false: "by this process", true: "by the next one"}[next], func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			asked := map[mapper.Key]int{}
+			w.answer = func(id ledger.ObjectID, _ mapper.Body) (bool, error) {
+				if asked[id.Key]++; id.Key == "k0" && asked[id.Key] == 1 {
+					return false, &fault.Error{Kind: fault.Retry, Code: "no_answer", Ambiguous: true, Err: errors.New("no answer")}
+				}
+				return true, nil
+			}
+			w.late = func(id ledger.ObjectID) bool { return id.Key != "k2" && asked[id.Key] == 1 }
+			hour := func(c *Config) { c.Late = time.Hour }
+			_, end := w.start(mapper.Products, hour)
+			for range 2 {
+				w.write(nil, 1, keys(3)...)
+				w.rests(mapper.Products)
+			}
+			if next {
+				end()
+				_, end = w.start(mapper.Products, hour)
+			}
+			defer end()
+			w.mu.Lock()
+			for _, k := range keys(2) {
+				id := ledger.ObjectID{Environment: testEnv, Kind: mapper.Products.Kind(), Key: k}
+				w.remote[id] = append(w.remote[id], call{1, "late"})
+			}
+			w.mu.Unlock()
+			if _, err := w.store.Pool().Exec(t.Context(), "update late_calls set due_at = now()"); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "both are sent once more", func() bool {
+				return w.last(mapper.Products, "k0") == 2 && w.last(mapper.Products, "k1") == 2
+			})
+			pause(t.Context(), 300*time.Millisecond)
+			w.rests(mapper.Products)
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			if w.calls != 9 { // three documents twice, one call without an answer, and two once more
+				t.Errorf("%d calls, want 9", w.calls)
+			}
+		})
+	}
+}
+
+// TestAKeyThatIsToldToWaitWaitsThoughItChanges lets a change come while the remote may still be at work on the call before.
+func TestAKeyThatIsToldToWaitWaitsThoughItChanges(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var at []time.Time
+	w.answer = func(id ledger.ObjectID, _ mapper.Body) (bool, error) {
+		if id.Key != "k0" {
+			return true, nil
+		}
+		if at = append(at, time.Now()); len(at) == 1 {
+			return false, &fault.Error{Kind: fault.Retry, Code: "no_answer", Ambiguous: true, After: 400 * time.Millisecond, Err: errors.New("timed out")}
+		}
+		return true, nil
+	}
+	_, end := w.start(mapper.Products, nil)
+	defer end()
+	w.write(nil, 1, keys(2)...)
+	for range 5 {
+		pause(t.Context(), 50*time.Millisecond)
+		w.write(nil, 1, keys(2)...)
+	}
+	w.rests(mapper.Products)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(at) != 2 || at[1].Sub(at[0]) < 400*time.Millisecond {
+		t.Errorf("calls at %v, want two, 400 ms apart", at)
+	}
 }
 
 func TestABurstMakesOneCallPerDocumentThoughItGoesOnWhileItIsDelivered(t *testing.T) {

@@ -19,6 +19,8 @@ type outcome struct {
 	failed bool
 	// asked tells that a call was under way, so that a lost lease puts the object in doubt.
 	asked bool
+	// late tells that a call got no answer and may yet be carried out.
+	late bool
 }
 
 func (l *Loop) settlement(t *turn, d ledger.Disposition, doubt ledger.Doubt) ledger.Settlement {

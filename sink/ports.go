@@ -57,6 +57,8 @@ type Work struct {
 	Parents map[mapper.Ref]ledger.Object
 	// Rank is the order of service, lower first; see ledger.RankOrders and those after it.
 	Rank int
+	// Urgent is closed when an order begins to wait for the object, which from then on is served before all but orders; nil says that none will.
+	Urgent <-chan struct{}
 	// Yield tells that another document wants the name that this object has at NuORDER: one that is not selected any more gives it up.
 	Yield bool
 }
@@ -70,4 +72,6 @@ type Delivery struct {
 	// WaitFor names what is missing when Disposition is waiting.
 	WaitFor []mapper.Ref
 	Calls   int
+	// Late tells that one of the calls got no answer, so that NuORDER may yet carry it out, after newer ones. It is told beside an error too.
+	Late bool
 }

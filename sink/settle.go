@@ -7,6 +7,7 @@ import (
 
 	"nubridge/cdc"
 	"nubridge/internal/ledger"
+	"nubridge/mapper"
 )
 
 const (
@@ -83,7 +84,7 @@ func (s *settler) apply(ctx context.Context, batch []outcome) {
 		s.seq++
 		settling.Seq = s.seq
 		s.points(batch)
-		out, err := s.Ledger.Settle(ctx, settling)
+		out, err := s.write(ctx, batch, settling)
 		for err != nil {
 			if ctx.Err() != nil {
 				s.Logger.Error("stopped before the ledger took the settlements; they are repeated after the start", "keys", len(batch), "error", err)
@@ -96,7 +97,7 @@ func (s *settler) apply(ctx context.Context, batch []outcome) {
 			s.gate.throttle("ledger_unavailable", "the ledger cannot be written", now, now.Add(time.Second))
 			pause(ctx, s.backoff(min(failures, 4)))
 			failures++
-			out, err = s.Ledger.Settle(ctx, settling) // the same sequence number: a repeat is known
+			out, err = s.write(ctx, batch, settling) // the same sequence number: a repeat is known
 		}
 		if len(out.Stale) > 0 {
 			batch = s.stale(ctx, batch, out.Stale)
@@ -106,6 +107,20 @@ func (s *settler) apply(ctx context.Context, batch []outcome) {
 		s.settled(ctx, batch, tracks, passed, settling, out)
 		return
 	}
+}
+
+// write notes calls without an answer before the settlement takes the doubt from their objects.
+func (s *settler) write(ctx context.Context, batch []outcome, settling *ledger.Settling) (ledger.Outcome, error) {
+	var late []mapper.Key
+	for i := range batch {
+		if batch[i].late {
+			late = append(late, batch[i].turn.key)
+		}
+	}
+	if err := s.Ledger.Late(ctx, s.config.Environment, s.config.Flow, late, s.config.Late); err != nil {
+		return ledger.Outcome{}, err
+	}
+	return s.Ledger.Settle(ctx, settling)
 }
 
 // points passes the points that depend on what is about to be settled.

@@ -106,4 +106,6 @@ type touch struct {
 	record *record
 	// repeat touches were counted before.
 	repeat bool
+	// live touches are by changes that came soon after their commit.
+	live bool
 }

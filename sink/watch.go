@@ -44,6 +44,7 @@ func (l *Loop) watch(ctx context.Context) {
 			if now := l.Now(); now.Sub(swept) >= min(sweepEvery, 5*l.config.Look) {
 				swept = now
 				l.sweep(ctx)
+				l.wakeLate(ctx)
 				l.rollStock(ctx)
 			}
 			l.claim(ctx)
@@ -87,6 +88,13 @@ func (l *Loop) sweep(ctx context.Context) {
 	}
 }
 
+// wakeLate sends once more what a call without an answer may have set back meanwhile. // I3
+func (l *Loop) wakeLate(ctx context.Context) {
+	if _, err := l.Ledger.WakeLate(ctx, l.config.Environment, l.config.Flow); err != nil && ctx.Err() == nil {
+		l.Logger.Warn("objects of late calls are not sent again", "error", err)
+	}
+}
+
 // rollStock keeps the rolling pass over all stock going.
 func (l *Loop) rollStock(ctx context.Context) {
 	if l.config.Flow != mapper.Inventory || l.config.Mode != On || l.config.StockPass < 0 {
@@ -122,23 +130,28 @@ func (l *Loop) lookAtState(ctx context.Context) {
 		wake(l.board.work)
 	}
 	if !f.Paused && f.ParkedKeys >= l.config.ParkedCap {
-		l.pauseFlow(ctx, "parking_full", fmt.Sprintf("%d keys are parked, the cap is %d; mend or discard some, then resume", f.ParkedKeys, l.config.ParkedCap))
+		l.pauseFlow(ctx, ledger.Pausing{Code: "parking_full", Reason: fmt.Sprintf("%d keys are parked, the cap is %d; mend or discard some, then resume", f.ParkedKeys, l.config.ParkedCap)})
 	}
 }
 
 // pauseFlow stops the flow in all instances until a person resumes it. The first of several causes counts.
-func (l *Loop) pauseFlow(ctx context.Context, code, reason string) {
+func (l *Loop) pauseFlow(ctx context.Context, p ledger.Pausing) {
 	l.pausing.Lock()
 	defer l.pausing.Unlock()
 	now := l.Now()
 	if s, _ := l.gate.standing(now); s.State == Paused {
 		return
 	}
-	if err := l.Ledger.Pause(ctx, l.config.Environment, l.config.Flow, code, reason, l.config.owner()); err != nil {
+	p.By = l.config.owner()
+	paused, err := l.Ledger.Pause(ctx, l.config.Environment, l.config.Flow, p)
+	switch {
+	case err != nil:
 		l.Logger.Error("the pause cannot be written", "error", err)
+	case !paused: // resumed meanwhile, or a new hour
+		return
 	}
-	if l.gate.pause(&Standing{Paused, code, reason, now}) {
-		l.Logger.Error("flow paused", "code", code, "reason", reason)
+	if l.gate.pause(&Standing{Paused, p.Code, p.Reason, now}) {
+		l.Logger.Error("flow paused", "code", p.Code, "reason", p.Reason)
 	}
 }
 
@@ -194,7 +207,7 @@ func (l *Loop) observe(ctx context.Context, batch []outcome) {
 		bad, of, tripped := l.window.add(s.Disposition == ledger.Parked, l.config.RejectWindow, l.config.RejectShare)
 		if tripped {
 			l.window.reset()
-			l.pauseFlow(ctx, "mostly_rejected", fmt.Sprintf("%d of the last %d documents were rejected, which looks like a wrong mapping; mend it, then resume", bad, of))
+			l.pauseFlow(ctx, ledger.Pausing{Code: "mostly_rejected", Reason: fmt.Sprintf("%d of the last %d documents were rejected, which looks like a wrong mapping; mend it, then resume", bad, of)})
 		}
 	}
 }

@@ -39,7 +39,9 @@ type world struct {
 	remote map[ledger.ObjectID][]call
 	// answer decides about a call: what is wrong with it, and whether the remote did what was asked.
 	answer func(ledger.ObjectID, mapper.Body) (did bool, err error)
-	calls  int
+	// late tells of a call, after it was answered or not, that it may yet be carried out.
+	late  func(ledger.ObjectID) bool
+	calls int
 	// before holds a call up, like a process that is frozen with bytes on the wire.
 	before func(Work)
 	hops   int
@@ -235,8 +237,9 @@ func (w *world) Deliver(_ context.Context, work Work) (Delivery, error) {
 	if did {
 		w.remote[id] = append(w.remote[id], call{version, string(work.Body.JSON)})
 	}
+	late := w.late != nil && w.late(id)
 	if err != nil {
-		return Delivery{Object: o, Calls: 1}, err
+		return Delivery{Object: o, Calls: 1, Late: late}, err
 	}
 	if o.RemoteID == "" {
 		o.RemoteID = fmt.Sprintf("id-%d", w.calls)
@@ -247,7 +250,7 @@ func (w *world) Deliver(_ context.Context, work Work) (Delivery, error) {
 		o.Parts = map[string]ledger.Part{}
 	}
 	o.Parts[ledger.PartOf(work.Body.Flow)] = ledger.Part{Hash: ledger.HashOf(work.Body.JSON), Body: append([]byte("x"), work.Body.JSON...), At: time.Now()}
-	return Delivery{Disposition: ledger.Delivered, Object: o, Calls: 1}, nil
+	return Delivery{Disposition: ledger.Delivered, Object: o, Calls: 1, Late: late}, nil
 }
 
 // group is one member of a consumer group that has all partitions.

@@ -25,6 +25,9 @@ func newPacker(codec compress.Compression) *packer {
 
 // pack appends the compressed src to dst.
 func (p *packer) pack(dst, src []byte) ([]byte, error) {
+	if len(src) > largeRecord && cap(dst)-len(dst) < len(src) { // what is not written to costs no memory, what grows is held twice // I6
+		dst = append(make([]byte, 0, len(dst)+len(src)+len(src)/64), dst...)
+	}
 	p.out.buf = dst
 	defer func() { p.out.buf = nil }()
 	if p.lz4 != nil {

@@ -34,6 +34,8 @@ const (
 	controlSet     = 0x20
 	// maxInflated bounds a decompressed batch. // I6
 	maxInflated = 256 << 20
+	// recordLeast is the fewest bytes that a record can have.
+	recordLeast = 7
 )
 
 // castagnoli is the table of the checksum's polynomial, a constant that the language cannot express.
@@ -52,6 +54,17 @@ type wireRecord struct {
 // decodeBatches gives emit each data record at or after from, in order, and returns the offset to fetch next. A batch cut at
 // the end, as brokers send them, is left for the next fetch. Batches without records move the offset too.
 func decodeBatches(buf []byte, from int64, emit func(wireRecord) error) (int64, error) {
+	return new(unpacker).batches(buf, from, func(int) {}, emit)
+}
+
+// unpacker decodes batches of one source. It remembers how well the last one was compressed, so that the next is unpacked into
+// memory of the right size. It is not safe for use by several goroutines.
+type unpacker struct {
+	ratio float64 // bytes unpacked for each packed one; 0 if unknown
+}
+
+// batches is decodeBatches; expect is told how many records a batch claims before they come.
+func (u *unpacker) batches(buf []byte, from int64, expect func(records int), emit func(wireRecord) error) (int64, error) {
 	next := from
 	for len(buf) >= batchOverhead {
 		base := int64(binary.BigEndian.Uint64(buf))
@@ -74,7 +87,7 @@ func decodeBatches(buf []byte, from int64, emit func(wireRecord) error) (int64, 
 		if last < next {
 			continue
 		}
-		if err := decodeBatch(batch, base, next, emit); err != nil {
+		if err := u.batch(batch, base, next, expect, emit); err != nil {
 			return next, err
 		}
 		next = last + 1
@@ -82,7 +95,7 @@ func decodeBatches(buf []byte, from int64, emit func(wireRecord) error) (int64, 
 	return next, nil
 }
 
-func decodeBatch(batch []byte, base, from int64, emit func(wireRecord) error) error {
+func (u *unpacker) batch(batch []byte, base, from int64, expect func(records int), emit func(wireRecord) error) error {
 	if crc32.Checksum(batch[atAttributes:], castagnoli) != binary.BigEndian.Uint32(batch[atCRC:]) {
 		return malformed("record batch at offset %d has a wrong checksum", base)
 	}
@@ -92,10 +105,11 @@ func decodeBatch(batch []byte, base, from int64, emit func(wireRecord) error) er
 		return nil
 	}
 	first := int64(binary.BigEndian.Uint64(batch[atFirstTime:]))
-	payload, err := inflate(batch[batchOverhead:], compress.Compression(attributes&compressionSet))
+	payload, err := u.inflate(batch[batchOverhead:], compress.Compression(attributes&compressionSet))
 	if err != nil {
 		return malformed("record batch at offset %d does not decompress: %v", base, err)
 	}
+	expect(min(count, len(payload)/recordLeast))
 	r := &reader{buf: payload}
 	for range count {
 		record, ok := decodeRecord(r, base, first)
@@ -156,7 +170,7 @@ func (w wireRecord) eachHeader(see func(key, value []byte) bool) bool {
 }
 
 // inflate gives the records of a batch; without compression it is the input itself.
-func inflate(data []byte, codec compress.Compression) ([]byte, error) {
+func (u *unpacker) inflate(data []byte, codec compress.Compression) ([]byte, error) {
 	if codec == compress.None {
 		return data, nil
 	}
@@ -166,13 +180,21 @@ func inflate(data []byte, codec compress.Compression) ([]byte, error) {
 	in := codec.Codec().NewReader(bytes.NewReader(data))
 	defer in.Close()
 	var out bytes.Buffer
-	out.Grow(min(4*len(data)+512, maxInflated))
-	n, err := io.Copy(&out, io.LimitReader(in, maxInflated+1))
+	ratio := u.ratio
+	if ratio == 0 {
+		ratio = 4
+	}
+	// An eighth is left for batches that pack better; a reader of a buffer also wants some room to find the end in.
+	out.Grow(min(int(ratio*float64(len(data)))*9/8+2*bytes.MinRead, maxInflated))
+	n, err := out.ReadFrom(io.LimitReader(in, maxInflated+1))
 	if err != nil {
 		return nil, err
 	}
 	if n > maxInflated {
 		return nil, fmt.Errorf("more than %d bytes", maxInflated)
+	}
+	if len(data) > 0 {
+		u.ratio = min(float64(n)/float64(len(data)), 64)
 	}
 	return out.Bytes(), nil
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"math/bits"
+	"slices"
 	"strconv"
 
 	"github.com/segmentio/kafka-go/compress"
@@ -23,16 +24,16 @@ type encoder struct {
 // start empties the encoder for a batch whose records are written at a time.
 func (e *encoder) start(buf []byte, milliseconds int64) {
 	if cap(buf) < batchOverhead {
-		buf = make([]byte, batchOverhead, 4<<10)
+		buf = make([]byte, batchOverhead, 1<<10) // a batch of a wide feed is often a record or two
 	}
 	e.buf, e.count, e.time = buf[:batchOverhead], 0, milliseconds
 }
 
-// add writes one event; oversize names the columns whose values were left out, and is empty otherwise.
-func (e *encoder) add(event *cdc.Event, oversize string) {
-	headers := e.headers(event, oversize)
+// add writes one event.
+func (e *encoder) add(event *cdc.Event) {
+	headers := e.headers(event)
 	length := 1 + 1 + varintLen(int64(e.count)) + bytesLen(event.Key) + bytesLen(event.Value) + len(headers)
-	b := binary.AppendVarint(e.buf, int64(length))
+	b := binary.AppendVarint(e.room(length), int64(length))
 	b = append(b, 0, 0) // attributes, and no difference in time
 	b = binary.AppendVarint(b, int64(e.count))
 	b = appendBytes(b, event.Key)
@@ -44,7 +45,7 @@ func (e *encoder) add(event *cdc.Event, oversize string) {
 // copy writes a record taken from another batch.
 func (e *encoder) copy(w wireRecord) {
 	length := 1 + 1 + varintLen(int64(e.count)) + bytesLen(w.key) + bytesLen(w.value) + varintLen(int64(w.count)) + len(w.headers)
-	b := binary.AppendVarint(e.buf, int64(length))
+	b := binary.AppendVarint(e.room(length), int64(length))
 	b = append(b, 0, 0)
 	b = binary.AppendVarint(b, int64(e.count))
 	b = appendBytes(b, w.key)
@@ -54,8 +55,19 @@ func (e *encoder) copy(w wireRecord) {
 	e.count++
 }
 
+// largeRecord is from where a record gets exactly the room that it needs: growing by parts holds it twice. // I6
+const largeRecord = 1 << 20
+
+// room gives the buffer with room for a record of a length.
+func (e *encoder) room(length int) []byte {
+	if length < largeRecord {
+		return e.buf
+	}
+	return slices.Grow(e.buf, length+binary.MaxVarintLen64)
+}
+
 // headers encodes the headers of an event with their number in front.
-func (e *encoder) headers(event *cdc.Event, oversize string) []byte {
+func (e *encoder) headers(event *cdc.Event) []byte {
 	n := int64(2)
 	b := append(e.extra[:0], 0) // room for the number, which is below 64
 	var scratch [80]byte
@@ -77,8 +89,8 @@ func (e *encoder) headers(event *cdc.Event, oversize string) []byte {
 		b = appendHeader(b, cdc.HeaderTrace, append(scratch[:0], event.Trace...))
 		n++
 	}
-	if oversize != "" {
-		b = appendHeader(b, cdc.HeaderOversize, []byte(oversize))
+	if event.Oversize != "" {
+		b = appendHeader(b, cdc.HeaderOversize, []byte(event.Oversize))
 		n++
 	}
 	b[0] = byte(n << 1)

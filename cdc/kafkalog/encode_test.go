@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"testing"
 	"time"
 
@@ -44,7 +45,7 @@ func TestEncoderWritesWhatKafkaGoWrites(t *testing.T) {
 		enc.start(nil, now.UnixMilli())
 		var records []kafka.Record
 		for i := range events {
-			enc.add(&events[i], "")
+			enc.add(&events[i])
 			records = append(records, plainRecord(&events[i], now))
 		}
 		got, err := enc.seal(newPacker(compress.None), producer{id: -1, epoch: -1}, -1, nil)
@@ -73,7 +74,7 @@ func TestEncoderIsReadByFranzGoAndByOurDecoder(t *testing.T) {
 		var enc encoder
 		enc.start(nil, 1_700_000_000_123)
 		for i := range events {
-			enc.add(&events[i], "")
+			enc.add(&events[i])
 		}
 		wire, err := enc.seal(newPacker(codec), producer{id: 77, epoch: 3}, 2147483600, nil)
 		if err != nil {
@@ -124,7 +125,7 @@ func TestEncoderDoesNotAllocatePerRecord(t *testing.T) {
 	allocs := testing.AllocsPerRun(20, func() {
 		enc.start(buf, 1)
 		for range 1000 {
-			enc.add(&e, "")
+			enc.add(&e)
 		}
 	})
 	if allocs > 0 {
@@ -188,7 +189,7 @@ func TestCutBatchIsLeftForTheNextFetch(t *testing.T) {
 	e := cdc.Event{Op: 'u', Value: []byte("v")}
 	var enc encoder
 	enc.start(nil, 1)
-	enc.add(&e, "")
+	enc.add(&e)
 	wire, _ := enc.seal(newPacker(compress.None), producer{}, 0, nil)
 	second := bytes.Clone(wire)
 	binary.BigEndian.PutUint64(second, 1)
@@ -253,4 +254,65 @@ func TestShrinkLeavesOutTheLargestColumnsOnly(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestColumnsAreFoundAsTheStandardLibraryReadsThem(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		leaf := rapid.OneOf(rapid.Just[any](nil), rapid.Just[any](true), rapid.Just[any](json.Number("-1.5e3")), rapid.Map(rapid.String(), func(s string) any { return s }))
+		inner := rapid.OneOf(leaf, rapid.Map(rapid.SliceOfN(leaf, 0, 3), func(s []any) any { return s }), rapid.Map(rapid.MapOfN(rapid.String(), leaf, 0, 3), func(m map[string]any) any { return m }))
+		row := rapid.MapOfN(rapid.String(), inner, 0, 5).Draw(t, "row")
+		envelope := map[string]any{"before": nil, "after": row, "source": map[string]any{"after": "}"}, "op": "c"}
+		text, err := json.Marshal(envelope)
+		if rapid.Bool().Draw(t, "blanks") {
+			text, err = json.MarshalIndent(envelope, " ", "\t")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		spans, err := columns(text)
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		var want struct{ After map[string]json.RawMessage }
+		if err := json.Unmarshal(text, &want); err != nil {
+			t.Fatal(err)
+		}
+		if len(spans) != len(want.After) {
+			t.Fatalf("%d columns in %s, want %d", len(spans), text, len(want.After))
+		}
+		for _, s := range spans {
+			if got := text[s.from:s.to]; !bytes.Equal(got, want.After[s.column]) {
+				t.Fatalf("column %q is %s, want %s", s.column, got, want.After[s.column])
+			}
+		}
+	})
+}
+
+func TestWhatIsTooLargeForAReaderIsPublishedLighter(t *testing.T) {
+	t.Parallel()
+	large := strings.Repeat("x", 800)
+	e := cdc.Event{Topic: "t", Op: 'u', Key: []byte(`{"id":1}`), Oversize: "before_it", Value: []byte(`{"before":null,"after":{"id":1,"a":"` + large + `","b":2},"op":"u"}`)}
+	same, err := lighten(&e, 2000)
+	if err != nil || same != &e {
+		t.Fatalf("got %v, %v, want the event itself", same, err)
+	}
+	lighter, err := lighten(&e, 500)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := string(lighter.Value), `{"before":null,"after":{"id":1,"a":"__debezium_unavailable_value","b":2},"op":"u"}`; got != want || lighter.Oversize != "before_it,a" {
+		t.Errorf("got %s without %s, want %s", got, lighter.Oversize, want)
+	}
+	if !strings.Contains(string(e.Value), large) || e.Oversize != "before_it" {
+		t.Error("the event itself was changed, which its batch still holds")
+	}
+	e.Key = []byte(strings.Repeat("k", 501))
+	if _, err := lighten(&e, 500); err == nil {
+		t.Error("a key beyond the limit passes")
+	}
+	m := cdc.Event{Op: cdc.OpMessage, Key: []byte(`{"prefix":"p"}`), Value: []byte(`{"op":"m","message":{"prefix":"p","content":"` + large + `"}}`)}
+	if lighter, err = lighten(&m, 500); err != nil || string(lighter.Value) != `{"op":"m","message":{"prefix":"p","content":"__debezium_unavailable_value"}}` || lighter.Oversize != "content" {
+		t.Errorf("a message became %v, %v", lighter, err)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	kafka "github.com/segmentio/kafka-go"
@@ -23,8 +24,11 @@ type partition struct {
 	committed int64
 	ready     []cdc.Record
 	bytes     int
-	next      int64 // the next offset to fetch
 	missing   error // why nothing can be read; set at assignment
+
+	// The fetcher's own.
+	next   int64 // the next offset to fetch
+	unpack unpacker
 }
 
 func newPartition(g *Group, a cdc.Assignment) *partition {
@@ -141,7 +145,7 @@ func (p *partition) fetch(ctx context.Context, beat chan struct{}) {
 func (p *partition) store(ctx context.Context, answer fetched, from int64) (int64, error) {
 	var records []cdc.Record
 	bytes := 0
-	next, err := decodeBatches(answer.batches, from, func(w wireRecord) error {
+	next, err := p.unpack.batches(answer.batches, from, func(n int) { records = slices.Grow(records, n) }, func(w wireRecord) error {
 		record, err := w.record(p.id)
 		if err != nil {
 			return err
@@ -162,7 +166,11 @@ func (p *partition) store(ctx context.Context, answer fetched, from int64) (int6
 	if ctx.Err() != nil || p.group.parts[p.id] != p {
 		return from, ctx.Err()
 	}
-	p.ready = append(p.ready, records...)
+	if len(p.ready) == 0 {
+		p.ready = records
+	} else {
+		p.ready = append(p.ready, records...)
+	}
 	p.bytes += bytes
 	p.group.bytes += bytes
 	p.group.signal()

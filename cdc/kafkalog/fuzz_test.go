@@ -18,7 +18,7 @@ func seedBatch(codec compress.Compression) []byte {
 	var enc encoder
 	enc.start(nil, 1)
 	for range 3 {
-		enc.add(&e, "x")
+		enc.add(&e)
 	}
 	wire, _ := enc.seal(newPacker(codec), producer{id: 1}, 0, nil)
 	return wire

@@ -121,9 +121,11 @@ func topicChanged(name string, before, now int) error {
 	if before != now {
 		what = fmt.Errorf("topic %q has %d partitions and had %d", name, now, before)
 	}
-	return &fault.Error{
-		Kind: fault.Halt, Code: codeTopicChanged, Hint: "accept the gap and load the tables again with: nubridge accept-gap --reason TEXT", Err: what,
-	}
+	return topicHalt(what)
+}
+
+func topicHalt(what error) error {
+	return &fault.Error{Kind: fault.Halt, Code: codeTopicChanged, Hint: "accept the gap and load the tables again with: nubridge accept-gap --reason TEXT", Err: what}
 }
 
 // splitAll splits the batches that a broker refused as too large, once nothing else of their partition is on its way.
@@ -150,7 +152,8 @@ func (p *Publisher) splitAll() error {
 func (o *outPartition) split(p *Publisher) error {
 	b := o.flight[0]
 	var records []wireRecord
-	if _, err := decodeBatches(b.wire, 0, func(w wireRecord) error {
+	unpack := unpacker{ratio: float64(b.raw) / float64(len(b.wire))}
+	if _, err := unpack.batches(b.wire, 0, func(int) {}, func(w wireRecord) error {
 		records = append(records, w)
 		return nil
 	}); err != nil {
@@ -162,8 +165,7 @@ func (o *outPartition) split(p *Publisher) error {
 			return tooLarge(o.id, err)
 		}
 		records[0] = smaller
-		p.stats.Oversize++
-		p.log.Warn("kafka record too large, published without its largest columns", "topic", o.id.Topic, "partition", o.id.ID)
+		p.oversized(o.id)
 		o.flight[0] = o.remake(p, b, records, b.sequence, b.raw)
 		return p.sealFresh(o.flight[0])
 	}

@@ -65,7 +65,7 @@ func (o *outPartition) add(p *Publisher, t *ticket, e *cdc.Event) {
 		b.enc.start(p.building.get(), p.now().UnixMilli())
 		o.queue = append(o.queue, b)
 	}
-	b.enc.add(e, "")
+	b.enc.add(e)
 	b.count++
 	b.raw += size
 	p.buffered += size
@@ -169,10 +169,10 @@ func (p *Publisher) answered(b *batch, err error) {
 	case code == kafka.OutOfOrderSequenceNumber && !head:
 		o.stumble(p) // what went before it failed, so this was to come
 	case code == kafka.OutOfOrderSequenceNumber && o.holed():
-		p.killLocked(&fault.Error{
-			Kind: fault.Halt, Code: codeHole, Hint: "accept the gap and load the tables again with: nubridge accept-gap --reason TEXT",
-			Err: stopped(o.id, errors.New("the broker stored a later batch and refuses an earlier one")),
-		})
+		if p.err == nil {
+			p.holed = o.id.Topic
+		}
+		p.killLocked(holeHalt(stopped(o.id, errors.New("the broker stored a later batch and refuses an earlier one"))))
 	case code == kafka.OutOfOrderSequenceNumber, code == kafka.UnknownProducerId:
 		p.killLocked(broken(o.id, err))
 	case code == kafka.InvalidProducerEpoch, code == kafka.ProducerFenced:
@@ -193,6 +193,10 @@ func (p *Publisher) answered(b *batch, err error) {
 // broken is the end of a producer id: the broker's idea of our sequence is not ours.
 func broken(id cdc.Partition, err error) error {
 	return &fault.Error{Kind: fault.Retry, Code: codeSequence, Err: stopped(id, err)}
+}
+
+func holeHalt(what error) error {
+	return &fault.Error{Kind: fault.Halt, Code: codeHole, Hint: "accept the gap and load the tables again with: nubridge accept-gap --reason TEXT", Err: what}
 }
 
 // holed tells whether a later batch is stored while the head is not. Going on would lose the head: the next publisher takes
@@ -217,6 +221,7 @@ func (o *outPartition) accepted(p *Publisher) {
 			t.pending--
 		}
 		p.buffered -= b.raw
+		p.stats.Batches++
 		p.stats.Records += int64(b.count)
 		p.stats.Bytes += int64(len(b.wire))
 		p.recycle(b)

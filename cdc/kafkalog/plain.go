@@ -80,7 +80,7 @@ func (p *PlainPublisher) Prepare(ctx context.Context, topics []string) (map[cdc.
 		if err != nil {
 			return nil, err
 		}
-		if err := unchanged(p.cfg.Known, topics, metas); err != nil {
+		if err := Changed(p.cfg.Known, infosOf(metas)); err != nil {
 			return nil, err
 		}
 		return p.client.LastPositions(ctx, partitions)
@@ -169,6 +169,9 @@ func (p *PlainPublisher) publish(ctx context.Context, events []cdc.Event) error 
 		if p.skip.skips(id, e) {
 			continue
 		}
+		if e, err = lighten(e, maxRecord); err != nil {
+			return tooLarge(id, err)
+		}
 		if byPartition[id] == nil {
 			order = append(order, id)
 		}
@@ -251,6 +254,9 @@ func plainRecord(e *cdc.Event, now time.Time) kafka.Record {
 	}
 	if e.Trace != "" {
 		header(cdc.HeaderTrace, e.Trace)
+	}
+	if e.Oversize != "" {
+		header(cdc.HeaderOversize, e.Oversize)
 	}
 	return record
 }

@@ -46,7 +46,11 @@ func (g *Group) take() (cdc.Fetch, error) {
 		}
 		return cdc.Fetch{}, g.err
 	}
-	room := g.cfg.PollRecords
+	room, ready := g.cfg.PollRecords, 0
+	for _, p := range g.turn {
+		ready += len(p.ready)
+	}
+	fetch.Records = slices.Grow(fetch.Records, min(room, ready))
 	for i, p := range g.turn {
 		fetch.Records = p.take(fetch.Records, room-len(fetch.Records))
 		if len(fetch.Records) >= room {

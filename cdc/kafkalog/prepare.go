@@ -50,7 +50,7 @@ func (p *Publisher) prepareOnce(ctx context.Context, topics []string) (map[cdc.P
 	if err != nil {
 		return nil, err
 	}
-	if err := unchanged(p.cfg.Known, topics, metas); err != nil {
+	if err := Changed(p.cfg.Known, infosOf(metas)); err != nil {
 		return nil, err
 	}
 	identity, err := p.client.initProducer(ctx, p.cfg.Fence)
@@ -80,34 +80,29 @@ func (p *Publisher) prepareOnce(ctx context.Context, topics []string) (map[cdc.P
 	return last, nil
 }
 
-// unchanged compares topics with how an earlier process found them: none may be made anew, repartitioned or gone. Topics that this
-// one does not ask for are no matter. // I8
-func unchanged(known []TopicInfo, asked []string, metas []topicMeta) error {
-	now := make([]TopicInfo, len(metas))
-	for i, meta := range metas {
-		now[i] = TopicInfo{Name: meta.name, ID: meta.id, Partitions: len(meta.parts)}
-	}
-	for _, before := range known {
-		if slices.Contains(asked, before.Name) && !slices.ContainsFunc(now, func(i TopicInfo) bool { return i.Name == before.Name }) {
-			return &fault.Error{
-				Kind: fault.Halt, Code: codeTopicChanged, Hint: "accept the gap and load the tables again with: nubridge accept-gap --reason TEXT",
-				Err: fmt.Errorf("topic %q was written and is gone", before.Name),
-			}
-		}
-	}
-	return Changed(known, now)
-}
-
-// Changed compares topics with how they were known and gives the halt that a publisher would come to, nil if it would not.
+// Changed compares topics with how they were known and gives the halt that a publisher would come to, nil if it would not: none may
+// be gone, made anew or repartitioned. // I8
 func Changed(known, now []TopicInfo) error {
 	for _, before := range known {
-		for _, info := range now {
-			if info.Name == before.Name && (info.ID != before.ID || info.Partitions != before.Partitions) {
-				return topicChanged(before.Name, before.Partitions, info.Partitions)
-			}
+		at := slices.IndexFunc(now, func(i TopicInfo) bool { return i.Name == before.Name })
+		switch {
+		case at < 0:
+			return topicHalt(fmt.Errorf("topic %q was written and is gone", before.Name))
+		case before.ID == HoleID:
+			return holeHalt(fmt.Errorf("topic %q lacks a batch: the broker stored a later one and refused it", before.Name))
+		case now[at].ID != before.ID || now[at].Partitions != before.Partitions:
+			return topicChanged(before.Name, before.Partitions, now[at].Partitions)
 		}
 	}
 	return nil
+}
+
+func infosOf(metas []topicMeta) []TopicInfo {
+	infos := make([]TopicInfo, len(metas))
+	for i, meta := range metas {
+		infos[i] = TopicInfo{Name: meta.name, ID: meta.id, Partitions: len(meta.parts)}
+	}
+	return infos
 }
 
 // existing gives those of the topics that exist, and their partitions.

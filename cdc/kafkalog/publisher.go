@@ -32,7 +32,8 @@ type Publisher struct {
 	dead    chan struct{} // closed by the first final failure, or the end of Run
 
 	mu       sync.Mutex
-	err      error // why it is over
+	err      error  // why it is over
+	holed    string // the topic whose hole ended it
 	topics   map[string]*outTopic
 	lanes    map[int32]*lane
 	newLanes chan *lane
@@ -47,7 +48,9 @@ type Publisher struct {
 
 // PublisherStats counts since the publisher was made.
 type PublisherStats struct {
-	Records, Bytes   int64 // acknowledged; bytes as sent
+	// Records, the bytes they were sent as, and the batches they were in, all acknowledged.
+	Records, Bytes   int64
+	Batches          int64
 	Requests         int64
 	Retries          int64 // batches sent again
 	Skipped          int64 // events that were in Kafka already
@@ -137,6 +140,14 @@ func (p *Publisher) publish(ctx context.Context, t *ticket, e *cdc.Event) error 
 		p.stats.Skipped++
 		return nil
 	}
+	lighter, err := lighten(e, maxRecord)
+	if err != nil {
+		return tooLarge(part.id, err)
+	}
+	if lighter != e {
+		p.oversized(part.id)
+		e = lighter
+	}
 	size := len(e.Key) + len(e.Value)
 	for p.err == nil && p.buffered > 0 && p.buffered+size > p.cfg.BufferBytes { // I6 I9
 		p.mu.Unlock()
@@ -155,6 +166,12 @@ func (p *Publisher) publish(ctx context.Context, t *ticket, e *cdc.Event) error 
 	}
 	part.add(p, t, e)
 	return nil
+}
+
+// oversized counts and tells of a record that goes out without its largest columns. The caller holds the lock.
+func (p *Publisher) oversized(id cdc.Partition) {
+	p.stats.Oversize++
+	p.log.Warn("kafka record too large, published without its largest columns", "topic", id.Topic, "partition", id.ID)
 }
 
 // learn looks a topic up, and creates it if that was asked for.
@@ -232,6 +249,13 @@ func (p *Publisher) Run(ctx context.Context) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.holed != "" && p.cfg.Hole != nil {
+		keeping, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.cfg.TopicWait)
+		defer cancel()
+		if err := p.cfg.Hole(keeping, p.holed); err != nil {
+			p.log.Error("a hole in a topic is not recorded", "topic", p.holed, "error", err)
+		}
+	}
 	return p.err
 }
 

@@ -28,16 +28,22 @@ type PublisherConfig struct {
 	Create *Topic
 	// TopicWait is how long a topic may be unknown, default 30 s.
 	TopicWait time.Duration
-	// Known are the topics as an earlier process found them (Running.Topics). One that was made anew since, or has
-	// another number of partitions is a halt with the code topic_changed. Nil knows none. // I8
+	// Known are the topics as an earlier process found them (Running.Topics), as far as they are still written. One that is gone, was
+	// made anew since, or has another number of partitions is a halt with the code topic_changed. Nil knows none. // I8
 	Known []TopicInfo
 	// Keep is told of each topic that is met or created after the start, before the first record goes there, so that the next process
 	// knows it. An error ends the publisher. Nil keeps none. // I8
 	Keep func(ctx context.Context, topic TopicInfo) error
+	// Hole is told of a topic that lacks a batch which the broker refused after it had stored a later one. Without it the next process
+	// takes the last position for proof of all before it; a topic that is kept with HoleID as its ID stops that one too. // I8
+	Hole func(ctx context.Context, topic string) error
 	// Fence names the capture. With it, an older process of the same name is shut out of every partition before the first
 	// record is published; it needs the right to write to the transactional id of that name. Empty does not fence.
 	Fence string
 }
+
+// HoleID stands for the identity of a topic that lacks a batch.
+const HoleID = "lacks a batch"
 
 func (c PublisherConfig) withDefaults() PublisherConfig {
 	if c.Compression == "" {

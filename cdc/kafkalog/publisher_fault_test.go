@@ -288,6 +288,11 @@ func TestTopicMadeAnewBetweenTwoProcessesHaltsTheSecond(t *testing.T) {
 	if fault.CodeOf(gone) != "topic_changed" || fault.KindOf(gone) != fault.Halt {
 		t.Fatalf("a topic that is gone: got %v", gone)
 	}
+	// One that went before the topics were listed is as gone as one that went after.
+	_, gone = kafkalog.Open(soon(t), w.client, kafkalog.PublisherConfig{Known: first.Topics, Plain: true}, nil, quiet())
+	if fault.CodeOf(gone) != "topic_changed" || fault.KindOf(gone) != fault.Halt {
+		t.Fatalf("a topic that is gone and not listed: got %v", gone)
+	}
 	if err := w.broker.Cluster().CreateTopic("a", 2, nil); err != nil {
 		t.Fatal(err)
 	}

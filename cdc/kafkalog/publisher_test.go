@@ -64,7 +64,17 @@ func contents(t *testing.T, client *kafkalog.Client, n int, topics ...string) []
 	t.Helper()
 	group := newGroup(t, client, kafkalog.GroupConfig{ID: t.Name() + time.Now().Format("150405.000000"), Topics: topics})
 	running(t, group.Run)
-	return read(t, group, n)
+	// A member that a busy machine holds up is given its partitions again and reads them from the start: an offset counts once.
+	next := map[cdc.Partition]int64{}
+	var records []cdc.Record
+	for len(records) < n {
+		for _, r := range read(t, group, 1) {
+			if r.Offset >= next[r.Partition] {
+				records, next[r.Partition] = append(records, r), r.Offset+1
+			}
+		}
+	}
+	return records
 }
 
 func TestIdempotentPublisherKeepsOrderAndFields(t *testing.T) {

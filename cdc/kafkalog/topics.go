@@ -172,14 +172,4 @@ func missingTopic(name string) error {
 	}
 }
 
-// Gone gives the halt for the first of the known topics that does not exist any more, nil if all do.
-func Gone(known []TopicInfo, existing []string) error {
-	for _, before := range known {
-		if !slices.Contains(existing, before.Name) {
-			return missingTopic(before.Name)
-		}
-	}
-	return nil
-}
-
 func appendUvarint(dst []byte, n int) []byte { return binary.AppendUvarint(dst, uint64(n)) }

@@ -3,6 +3,7 @@ package pgsource
 import (
 	"context"
 	"math"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -25,6 +26,7 @@ type serverFacts struct {
 	createOnDatabase           bool
 	user                       string
 	recovery                   bool
+	patience                   time.Duration // wal_sender_timeout
 }
 
 // connectAdmin opens an SQL connection whose session prints values in the forms the encoders expect.
@@ -85,11 +87,14 @@ func (a *admin) close(ctx context.Context) { _ = a.conn.Close(ctx) }
 // facts asks the server about itself.
 func (a *admin) facts(ctx context.Context) (serverFacts, error) {
 	var f serverFacts
+	var patience int64
 	err := a.conn.QueryRow(ctx, `
 		select current_setting('server_version_num')::int, current_setting('wal_level'), current_database(), r.rolsuper,
-		       r.rolreplication, has_database_privilege(current_database(), 'create'), current_user, pg_is_in_recovery()
+		       r.rolreplication, has_database_privilege(current_database(), 'create'), current_user, pg_is_in_recovery(),
+		       (select setting::bigint from pg_settings where name = 'wal_sender_timeout')
 		from pg_roles r where r.rolname = current_user`).
-		Scan(&f.version, &f.walLevel, &f.database, &f.superuser, &f.replication, &f.createOnDatabase, &f.user, &f.recovery)
+		Scan(&f.version, &f.walLevel, &f.database, &f.superuser, &f.replication, &f.createOnDatabase, &f.user, &f.recovery, &patience)
+	f.patience = time.Duration(patience) * time.Millisecond
 	if err != nil {
 		return f, classify("ask the source about itself", err)
 	}

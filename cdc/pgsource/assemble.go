@@ -3,6 +3,7 @@ package pgsource
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"go.opentelemetry.io/otel/trace"
@@ -33,6 +34,8 @@ type assembler struct {
 	sourceHead []byte
 	last       cdc.Position
 	received   uint64
+	rowBytes   int // of a longer row the largest values are left out; 0 is no bound
+	length     int // of the row message under way
 }
 
 // transaction is the one under way.
@@ -85,7 +88,13 @@ func (a *assembler) handle(lsn cdc.LSN, msg []byte) error {
 		if err := parseRow(kind, body, &a.row); err != nil {
 			return err
 		}
-		return a.change(kind, lsn)
+		a.length = len(msg)
+		err := a.change(kind, lsn)
+		if a.length > maxArena { // its memory is the message's
+			clear(a.row.old[:cap(a.row.old)])
+			clear(a.row.new[:cap(a.row.new)])
+		}
+		return err
 	case 'B':
 		r := reader{data: body}
 		commit, at, xid := cdc.LSN(r.u64()), int64(r.u64()), r.u32()
@@ -232,6 +241,15 @@ func (a *assembler) change(kind byte, lsn cdc.LSN) error {
 	return a.add(rel, cdc.OpUpdate, m.old, m.new, m.new, m.oldKind == 'K', lsn)
 }
 
+// ripe is how many events of the current batch may go out: the last change of a running transaction may not yet.
+func (a *assembler) ripe() int {
+	n := len(a.cur.Events)
+	if a.tx.open && n > 0 && a.cur.Events[n-1].Position.Commit == a.tx.commit {
+		n--
+	}
+	return n
+}
+
 // open makes room for an event and gives it; its position is the next of the transaction.
 func (a *assembler) open(topic string, op cdc.Op) (*cdc.Event, error) {
 	if err := a.full(); err != nil {
@@ -251,7 +269,8 @@ func (a *assembler) open(topic string, op cdc.Op) (*cdc.Event, error) {
 
 // add appends one row event.
 func (a *assembler) add(rel *relation, op cdc.Op, before, after, key []cell, keyOnly bool, lsn cdc.LSN) error {
-	if _, err := a.open(rel.topic, op); err != nil {
+	e, err := a.open(rel.topic, op)
+	if err != nil {
 		return err
 	}
 	b := a.cur
@@ -262,13 +281,19 @@ func (a *assembler) add(rel *relation, op cdc.Op, before, after, key []cell, key
 	if a.snapshots.open > 0 {
 		a.snapshots.changed(rel, dst[s.key:s.value], key, before, after)
 	}
+	if a.rowBytes > 0 && a.length > a.rowBytes {
+		e.Oversize = rel.lighten(before, after, a.rowBytes)
+	}
+	if a.length > maxArena {
+		dst = slices.Grow(dst, (textBytes(before)+textBytes(after))*9/8+maxArena/8) // what grows by parts is held twice
+	}
 	if len(before) == 0 {
 		dst = append(dst, `{"before":null`...)
 	} else {
 		dst = append(dst, `{"before":`...)
 		dst = rel.appendRow(dst, before, keyOnly)
 	}
-	if len(after) == 0 {
+	if op == cdc.OpDelete || op == cdc.OpTruncate {
 		dst = append(dst, `,"after":null`...)
 	} else {
 		dst = append(dst, `,"after":`...)

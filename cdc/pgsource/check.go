@@ -14,13 +14,15 @@ import (
 type Finding struct {
 	// OK tells that it is as it should be; otherwise Fatal tells whether the capture cannot run so.
 	OK, Fatal bool
-	Code      string
+	// Kind is that of the failure which a fatal finding stands for: Retry passes by itself.
+	Kind fault.Kind
+	Code string
 	// Text says what was found, Hint what to do.
 	Text, Hint string
 }
 
 // Preflight looks at the source without changing it and gives the first reason why the capture cannot run, nil if there is
-// none. Reasons of kind Retry mean that the source was not reached.
+// none. Reasons of kind Retry pass by themselves: the source was not reached, or is a standby.
 func Preflight(ctx context.Context, cfg Config) error {
 	findings, err := Check(ctx, cfg)
 	if err != nil {
@@ -28,7 +30,9 @@ func Preflight(ctx context.Context, cfg Config) error {
 	}
 	for _, f := range findings {
 		if !f.OK && f.Fatal {
-			return halt(f.Code, f.Hint, "%s", f.Text)
+			e := fault.New(f.Kind, f.Code, "%s", f.Text)
+			e.Hint = f.Hint
+			return e
 		}
 	}
 	return nil
@@ -54,7 +58,7 @@ func Check(ctx context.Context, cfg Config) ([]Finding, error) {
 		out = append(out, Finding{OK: true, Text: fmt.Sprintf(format, args...)})
 	}
 	bad := func(err error) {
-		f := Finding{Fatal: true, Code: fault.CodeOf(err), Text: err.Error()}
+		f := Finding{Fatal: true, Kind: fault.KindOf(err), Code: fault.CodeOf(err), Text: err.Error()}
 		if e, ok := errors.AsType[*fault.Error](err); ok {
 			f.Text, f.Hint = e.Err.Error(), e.Hint
 		}
@@ -160,9 +164,10 @@ func (a *admin) identities(ctx context.Context) []Finding {
 	var out []Finding
 	for _, t := range tables {
 		if !t.identified {
+			why, sql := t.unidentified()
 			out = append(out, Finding{
-				Code: "no_replica_identity", Text: fmt.Sprintf("%s.%s has no replica identity: once it is published the source refuses updates and deletes of its rows", t.Schema, t.Table),
-				Hint: "give it a primary key, or run: alter table " + t.name() + " replica identity full",
+				Code: "no_replica_identity", Text: fmt.Sprintf("%s.%s %s: once it is published the source refuses updates and deletes of its rows", t.Schema, t.Table, why),
+				Hint: "give it a primary key, or run: " + sql,
 			})
 		}
 	}

@@ -1,10 +1,13 @@
 package pgsource_test
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -94,6 +97,54 @@ func TestUnreachableSourceAndServersThatDoNotReplicateAreNamed(t *testing.T) {
 	w := newWorldAt(t, pgtest.NewDatabase(t, server, "replica"), "public.*")
 	w.exec("create table item (id bigint primary key)")
 	wantHalt(t, pgsource.Preflight(t.Context(), w.cfg), pgsource.CodeWALLevel)
+}
+
+// What the check says of a table and what the server does once it is published are the same, whatever the server's major.
+func TestTablesWhoseUpdatesTheSourceWillRefuseAreNamed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.cfg.Snapshot = pgsource.SnapshotNever
+	w.exec(`create table plain (id int primary key, v int); create table bare (id int, v int);
+		create table whole (id int primary key, v int); alter table whole replica identity full;
+		create table made (id int primary key, v int, g int generated always as (v + 1) stored); alter table made replica identity full`)
+	findings, err := pgsource.Check(t.Context(), w.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.start()
+	for _, table := range []string{"plain", "bare", "whole", "made"} {
+		named := slices.ContainsFunc(findings, func(f pgsource.Finding) bool {
+			return f.Code == "no_replica_identity" && strings.HasPrefix(f.Text, "public."+table+" ")
+		})
+		w.exec("insert into " + table + " values (1, 1)")
+		_, refused := w.pool.Exec(t.Context(), "update "+table+" set v = 2")
+		if named != (refused != nil) {
+			t.Errorf("%s: named %t, and its update: %v", table, named, refused)
+		}
+	}
+}
+
+// A server in recovery may be promoted: that passes, and the message says what it is.
+func TestStandbyIsNamedAndWaitedFor(t *testing.T) {
+	t.Parallel()
+	server := pgtest.Server(t, postgres.Config{})
+	w := newWorldAt(t, pgtest.NewDatabase(t, server, "standby"), "public.*")
+	w.exec("create table item (id bigint primary key)")
+	if err := server.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(server.DataFolder(), "standby.signal"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Launch(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for what, err := range map[string]error{"preflight": pgsource.Preflight(t.Context(), w.cfg), "run": w.halted()} {
+		f, ok := errors.AsType[*fault.Error](err)
+		if !ok || f.Kind != fault.Retry || f.Code != pgsource.CodeStandby || f.ExitCode() != 3 || !strings.Contains(err.Error(), "hint: point the source at the primary") {
+			t.Errorf("%s: got %v (%s)", what, err, fault.CodeOf(err))
+		}
+	}
 }
 
 func TestInvalidatedSlotHaltsUntilTheGapIsAccepted(t *testing.T) {

@@ -1,6 +1,7 @@
 package pgsource
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -17,7 +18,8 @@ type chunk struct {
 	kept          bool   // an earlier run kept it
 	rel           *relation
 	arena         []byte
-	rows          []span // key and row object in the arena
+	rows          []span         // key and row object in the arena
+	oversize      map[int]string // columns that were left out, by where the row's key begins
 	from          []string
 	resume        []string // where the next chunk begins
 	last          bool     // the table ended with it
@@ -69,6 +71,7 @@ type snapshotStream struct {
 	open    int      // number of windows
 	recent  []uint64 // committed transactions, perhaps not yet visible to all
 	ending  []*chunk // emitted in the transaction that is under way
+	awaited cdc.LSN  // end of the last of those: a load waits until it is confirmed, though it may bring no event
 }
 
 // of tells whether a chunk is of a table. Two tables whose names differ in characters that Kafka does not take share a topic.
@@ -83,7 +86,7 @@ func (ss *snapshotStream) committed(xid uint64, changed bool, end cdc.LSN) {
 		ss.recent = append(ss.recent, xid)
 	}
 	for _, c := range ss.ending {
-		c.end = end
+		c.end, ss.awaited = end, end
 		close(c.settled)
 	}
 	ss.ending = ss.ending[:0]
@@ -221,9 +224,12 @@ func (a *assembler) emitChunk(c *chunk) error {
 		if err != nil {
 			return err
 		}
-		e.CommitTime = 0
+		e.CommitTime, e.Oversize = 0, c.oversize[row.key]
 		b := a.cur
 		s := span{key: len(b.arena)}
+		if size := row.end - row.key; size > maxArena {
+			b.arena = slices.Grow(b.arena, size+maxArena/8)
+		}
 		dst := append(b.arena, c.arena[row.key:row.value]...)
 		s.value = len(dst)
 		dst = append(dst, `{"before":null,"after":`...)

@@ -28,6 +28,7 @@ type chunkFile struct {
 	Rows          int64
 	ReadAt        time.Time
 	Commit        cdc.LSN
+	Oversize      map[int]string `json:",omitempty"`
 	path          string
 }
 
@@ -40,15 +41,23 @@ func (c *chunk) save(dir string, commit cdc.LSN) error {
 	if err != nil {
 		return fmt.Errorf("keep chunk: %w", err)
 	}
-	rows := int64(0)
+	rows, at := int64(0), 0
+	var oversize map[int]string
 	for _, row := range c.rows {
-		if c.keeps(row) {
-			rows++
+		if !c.keeps(row) {
+			continue
 		}
+		if names := c.oversize[row.key]; names != "" {
+			if oversize == nil {
+				oversize = map[int]string{}
+			}
+			oversize[at] = names
+		}
+		rows, at = rows+1, at+row.end-row.key
 	}
 	head, err := json.Marshal(chunkFile{
 		ID: c.id, Job: c.job, Schema: c.rel.schema, Table: c.rel.table, From: c.from, Resume: c.resume, Last: c.last,
-		Rows: rows, ReadAt: c.readAt, Commit: commit,
+		Rows: rows, ReadAt: c.readAt, Commit: commit, Oversize: oversize,
 	})
 	w := bufio.NewWriterSize(f, spillBuffer)
 	_, _ = w.Write(append(head, '\n'))
@@ -164,7 +173,7 @@ func (sn *snapshotter) restore(start begin) error {
 		}
 		c := &chunk{
 			id: h.ID, job: h.Job, topic: topicName(sn.s.cfg.TopicPrefix, h.Schema, h.Table), from: h.From, resume: h.Resume, last: h.Last, readAt: h.ReadAt,
-			path: h.path, count: h.Rows, kept: true, settled: make(chan struct{}),
+			path: h.path, count: h.Rows, oversize: h.Oversize, kept: true, settled: make(chan struct{}),
 			rel: compileRelation(wireRelation{schema: h.Schema, table: h.Table}, sn.s.cfg.TopicPrefix, nil, nil),
 		}
 		if h.Commit < start.state.Through {

@@ -50,6 +50,8 @@ type Config struct {
 	// it in bytes, 32 GiB by default; reaching it halts. // I6
 	SpillDir string
 	SpillCap int64
+	// RowBytes bounds one row, 256 MiB by default: the largest values of a longer one are left out and named in its header. // I6
+	RowBytes int
 	// BatchEvents and BatchBytes bound one batch, 4,096 events and 1 MiB by default. // I6
 	BatchEvents, BatchBytes int
 	// ChunkRows is how many rows a snapshot reads at once, 8,192 by default; ChunkBytes bounds the same by size, 4 MiB by
@@ -109,6 +111,7 @@ func (c Config) withDefaults() (Config, error) {
 	fallback(&c.HeartbeatInterval, 30*time.Second)
 	fallback(&c.DiscoverInterval, 30*time.Second)
 	fallback(&c.SpillCap, 32<<30)
+	fallback(&c.RowBytes, 256<<20)
 	fallback(&c.BatchEvents, 4096)
 	fallback(&c.BatchBytes, 1<<20)
 	fallback(&c.ChunkRows, 8192)

@@ -19,10 +19,33 @@ import (
 func lab(t *testing.T, folder, script string, args ...string) {
 	t.Helper()
 	cmd := exec.Command(filepath.Join("../../bench/lab", script), args...)
-	cmd.Env = append(os.Environ(), "BRIDGE_LAB="+folder)
+	cmd.Env = append(os.Environ(), "NUBRIDGE_LAB="+folder)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%s %v: %v\n%s", script, args, err, out)
 	}
+}
+
+// labFolder makes a lab of the test's own, whose servers may be wiped; it shares the downloads of the machine's.
+func labFolder(t *testing.T) string {
+	t.Helper()
+	shared := os.Getenv("NUBRIDGE_LAB")
+	if home, err := os.UserHomeDir(); shared == "" && err == nil {
+		shared = filepath.Join(home, ".cache", "nubridge-lab")
+	}
+	folder := t.TempDir()
+	if err := os.Mkdir(filepath.Join(folder, "postgres"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	downloads, err := filepath.Glob(filepath.Join(shared, "postgres", "maven-*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range downloads {
+		if err := os.Symlink(d, filepath.Join(folder, "postgres", filepath.Base(d))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return folder
 }
 
 func freePort(t *testing.T) int {
@@ -40,10 +63,7 @@ func TestFailoverToAStandbyWithTheSyncedSlotGoesOnInANewEpoch(t *testing.T) {
 	if major == "" {
 		t.Skip("set NUBRIDGE_TEST_FAILOVER=17 (or 18) to run it: bench/lab needs mvn and psql to make a server with a standby")
 	}
-	folder := os.Getenv("BRIDGE_LAB")
-	if folder == "" {
-		folder = t.TempDir()
-	}
+	folder := labFolder(t)
 	first, second := freePort(t), freePort(t)
 	lab(t, folder, "postgres.sh", "start", major, strconv.Itoa(first))
 	t.Cleanup(func() { lab(t, folder, "postgres.sh", "wipe", major) })

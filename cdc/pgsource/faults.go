@@ -51,6 +51,16 @@ func halt(code, hint, format string, args ...any) *fault.Error {
 	return e
 }
 
+// tooLarge is a row that the server can never send, whoever asks. The context of the server's error tells where in the log it is.
+func tooLarge(what string, pg *pgconn.PgError) error {
+	where := ""
+	if pg.Where != "" {
+		where = " (" + strings.ReplaceAll(pg.Where, "\n", "; ") + ")"
+	}
+	return halt(CodeRowTooLarge, "go on behind the row and load the tables again with: nubridge accept-gap --reason TEXT",
+		"%s: a row is larger than the server can send: %w%s", what, pg, where)
+}
+
 // classify turns an error of the server or the network into a fault.
 func classify(what string, err error) error {
 	if err == nil {
@@ -77,11 +87,15 @@ func classify(what string, err error) error {
 			return wrap(fault.Halt, CodeNoSlotsLeft, "raise max_replication_slots and max_wal_senders on the source, or drop a slot that nobody uses")
 		case "42501":
 			return wrap(fault.Halt, CodeReplicationRole, "grant what the script in deploy/sql grants")
+		case "42704":
+			if strings.Contains(pg.Message, "publication") { // the log tells of a time when there was none
+				return wrap(fault.Halt, CodePublication, gapHint)
+			}
 		case "54000":
-			return wrap(fault.Halt, CodeRowTooLarge, "a row is larger than the server can send: see the runbook for oversized rows")
+			return tooLarge(what, pg)
 		case "XX000":
 			if strings.Contains(pg.Message, "memory alloc request size") {
-				return wrap(fault.Halt, CodeRowTooLarge, "a row is larger than the server can send: see the runbook for oversized rows")
+				return tooLarge(what, pg)
 			}
 		case "57P01", "57P02", "57P03", "57014", "53300":
 			return wrap(fault.Retry, CodeStreamInterrupted, "")

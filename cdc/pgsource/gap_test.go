@@ -1,9 +1,12 @@
 package pgsource_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -85,6 +88,21 @@ func TestOtherPluginAndOtherSystemHalt(t *testing.T) {
 	wantHalt(t, w.halted(), pgsource.CodeOtherSystem)
 	w.exec("select pg_drop_replication_slot('"+w.cfg.Slot+"')", "select pg_create_logical_replication_slot('"+w.cfg.Slot+"', 'test_decoding')")
 	wantHalt(t, w.halted(), pgsource.CodeSlotPlugin)
+}
+
+// Looking for a gap changes nothing and knows no tables: it has nothing to say of them.
+func TestLookingForAGapSaysNothingOfTheTables(t *testing.T) { // I8
+	t.Parallel()
+	w := stopped(t)
+	var said bytes.Buffer
+	deps := w.deps
+	deps.Log = slog.New(slog.NewTextHandler(&said, nil))
+	if gap, err := pgsource.Gap(t.Context(), w.cfg, deps); gap != nil || err != nil {
+		t.Errorf("gap %v, %v, want none", gap, err)
+	}
+	if said.Len() > 0 {
+		t.Errorf("it said %q", said.String())
+	}
 }
 
 func TestConfirmNeverPassesUnpublishedChange(t *testing.T) {
@@ -217,5 +235,51 @@ func TestFailedPublishInTheMiddleOfOneStatementLosesNothing(t *testing.T) {
 		if want := fmt.Sprintf(`{"id":%d}`, i+1); string(r.Key) != want {
 			t.Fatalf("record %d has key %s, want %s", i, r.Key, want)
 		}
+	}
+}
+
+// The command that accepts a gap must see what stops the capture.
+func TestGapIsSeenInThePublicationToo(t *testing.T) { // I8
+	t.Parallel()
+	for name, c := range map[string]struct {
+		sql  []string
+		code string
+	}{
+		"a table that left":        {[]string{"alter publication nubridge_test drop table item"}, pgsource.CodeTableLeft},
+		"a table that was away":    {[]string{"alter publication nubridge_test drop table item", "alter publication nubridge_test add table item"}, pgsource.CodeTableLeft},
+		"fewer operations":         {[]string{"alter publication nubridge_test set (publish = 'insert')"}, pgsource.CodePublication},
+		"a publication dropped":    {[]string{"drop publication nubridge_test", "insert into item values (4, 'unseen')"}, pgsource.CodeTableLeft},
+		"a publication made again": {[]string{"drop publication nubridge_test", "insert into item values (4, 'unseen')", "create publication nubridge_test for table item with (publish_via_partition_root = true)"}, pgsource.CodeTableLeft},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := stopped(t)
+			w.exec("insert into item values (3, 'before')")
+			w.exec(c.sql...)
+			gap, err := pgsource.Gap(t.Context(), w.cfg, w.deps)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantHalt(t, gap, c.code)
+			wantHalt(t, w.halted(), c.code)
+			if err := w.store.AcceptGap(t.Context(), "test", name); err != nil {
+				t.Fatal(err)
+			}
+			w.launch()
+			if name == "a publication made again" && w.version() < 180000 { // 18 passes over what was written meanwhile
+				wantHalt(t, w.ended(), pgsource.CodePublication)
+				if err := pgsource.DropSlot(t.Context(), w.cfg); err != nil {
+					t.Fatal(err)
+				}
+				if err := w.store.AcceptGap(t.Context(), "test", "once more"); err != nil {
+					t.Fatal(err)
+				}
+				w.launch()
+			}
+			w.until("the tables are loaded again", func() bool { return strings.Contains(strings.Join(w.feed.lines(t, "id"), " "), "r 3") })
+			w.loaded()
+			w.exec("insert into item values (5, 'live')")
+			w.until("live changes flow", func() bool { return strings.HasSuffix(strings.Join(w.feed.lines(t, "id"), " "), "c 5") })
+		})
 	}
 }

@@ -4,10 +4,11 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"strconv"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
-const hexDigits = "0123456789abcdef"
+const hexDigits = "0123456789ABCDEF"
 
 // plain8 tells whether eight bytes are all ASCII that a JSON string carries as it is.
 func plain8(v uint64) bool {
@@ -23,7 +24,7 @@ func appendString(dst, text []byte) []byte {
 	return append(dst, '"')
 }
 
-// appendEscaped appends the inside of a JSON string.
+// appendEscaped appends the inside of a JSON string, escaped as Debezium's serializer does.
 func appendEscaped(dst, text []byte) []byte {
 	start := 0
 	for i := 0; i < len(text); {
@@ -56,6 +57,10 @@ func appendEscaped(dst, text []byte) []byte {
 			dst = append(dst, '\\', 'r')
 		case '\t':
 			dst = append(dst, '\\', 't')
+		case '\b':
+			dst = append(dst, '\\', 'b')
+		case '\f':
+			dst = append(dst, '\\', 'f')
 		default:
 			dst = append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
 		}
@@ -63,6 +68,29 @@ func appendEscaped(dst, text []byte) []byte {
 		start = i
 	}
 	return append(dst, text[start:]...)
+}
+
+// pairSurrogates rewrites the characters outside the basic plane that follow start as escaped pairs of surrogates, as Debezium's
+// serializer does. Readers take both for the same; partitions and compaction go by the bytes of a key.
+func pairSurrogates(dst []byte, start int) []byte {
+	for i := start; i < len(dst); i++ {
+		if dst[i] < 0xf0 {
+			continue
+		}
+		text := string(dst[i:])
+		dst = dst[:i]
+		for _, r := range text {
+			if high, low := utf16.EncodeRune(r); high != utf8.RuneError {
+				for _, u := range [2]rune{high, low} {
+					dst = append(dst, '\\', 'u', hexDigits[u>>12], hexDigits[u>>8&15], hexDigits[u>>4&15], hexDigits[u&15])
+				}
+			} else {
+				dst = utf8.AppendRune(dst, r)
+			}
+		}
+		break
+	}
+	return dst
 }
 
 // appendBase64 appends bytes as a JSON string in base64.

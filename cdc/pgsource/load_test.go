@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -292,4 +293,65 @@ func TestCommitThatWaitsForAStandbyIsNotOvertakenByAnOlderRead(t *testing.T) {
 // itemsOf gives the records of the table item.
 func itemsOf(records []cdc.Record) []cdc.Record {
 	return slices.DeleteFunc(records, func(r cdc.Record) bool { return r.Partition.Topic != "p.public.item" })
+}
+
+// The end of an empty chunk brings no event, and the load waits until it is confirmed all the same: that must not take until the
+// server is told the next time.
+func TestLoadOfAnEmptyTableDoesNotWaitForTheNextStatus(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.cfg.StatusInterval, w.cfg.HeartbeatInterval = time.Minute, -1
+	w.exec("create table item (id bigint primary key, v text)")
+	w.start()
+	w.loaded()
+}
+
+func TestRowsOfATableWithoutColumnsAreRows(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.exec("create table item ()", "insert into item default values")
+	w.start()
+	w.await(1)
+	w.loaded()
+	w.exec("insert into item default values", "truncate item")
+	w.await(3)
+	_ = w.stop()
+	for i, want := range []string{`{"before":null,"after":{},`, `{"before":null,"after":{},`, `{"before":null,"after":null,`} {
+		if got := string(w.feed.all()[i].Value); !strings.HasPrefix(got, want) {
+			t.Errorf("record %d is %s, want %s...", i, got, want)
+		}
+	}
+}
+
+// A row that is written while its table bears another name goes to another topic; once the name is back, only the log tells.
+func TestTableThatBoreAnotherNameForAWhileIsLoadedAgain(t *testing.T) { // I8
+	t.Parallel()
+	for _, restarted := range []bool{false, true} {
+		t.Run(fmt.Sprintf("restarted %t", restarted), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, "public.item")
+			w.cfg.DiscoverInterval = time.Hour
+			if !restarted {
+				w.cfg.DiscoverInterval = 500 * time.Millisecond
+			}
+			w.exec("create table item (id int primary key)", "create table other (id int primary key)", "insert into item values (1)")
+			w.start()
+			w.await(1)
+			w.loaded()
+			w.exec("begin; alter table item rename to away; insert into away values (2); alter table away rename to item; commit", "insert into item values (3)")
+			w.await(2)
+			if restarted {
+				w.until("what stands before is confirmed", func() bool { return w.confirmed() >= w.feed.all()[1].Position.Commit })
+				_ = w.stop()
+				w.start()
+			}
+			w.until("the table is loaded again", func() bool { return strings.Contains(strings.Join(w.feed.lines(t, "id"), " "), "r 2") })
+			w.loaded()
+			_ = w.stop()
+			got := w.feed.lines(t, "id")
+			if want := []string{"r 1", "c 3", "r 1", "r 2", "r 3"}; !slices.Equal(got, want) {
+				t.Errorf("feed %q, want %q", got, want)
+			}
+		})
+	}
 }

@@ -61,14 +61,19 @@ func validTraceparent(text []byte) bool {
 // publishMessage puts a logical message into the feed, in Debezium's form.
 func (a *assembler) publishMessage(m logicalMessage) error {
 	if !m.transactional && !a.tx.open {
-		// It stands between two transactions, so that its own place in the log is its position.
-		at := a.tx.commitTime
+		// It stands between two transactions, so that its own place in the log is its position. Its time is that of the commit before,
+		// of which a session that begins with it knows nothing.
+		before := a.tx.commitTime
+		at := before
+		if at == 0 {
+			at = a.now / 1e3
+		}
 		a.lastCommit = m.lsn
 		a.tx = transaction{open: true, commit: m.lsn, commitTime: at}
 		a.describe()
 		a.tx.txid = append(a.tx.txid[:0], `null,"lsn":`...)
 		err := a.addMessage(m)
-		a.tx.open = false
+		a.tx.open, a.tx.commitTime = false, before
 		return err
 	}
 	return a.addMessage(m)

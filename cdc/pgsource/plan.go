@@ -28,6 +28,7 @@ type tablePlan struct {
 	byBlock  bool   // there is no ordered key: blocks are read
 	leaves   []leaf // the tables that hold blocks
 	rel      *relation
+	widths   []string // SQL of how long a column's text may become, empty where it is always short
 	keyAt    []int
 	shape    string // tells whether the table's columns and key are still those of the plan
 	measure  uint32 // tells in what the progress is counted: blocks, or this key
@@ -146,8 +147,10 @@ func (a *admin) compilePlan(ctx context.Context, cat *catalog, p *tablePlan) err
 		return classify(fmt.Sprintf("prepare the snapshot of %s.%s", p.schema, p.table), err)
 	}
 	w := wireRelation{id: p.oid, schema: p.schema, table: p.table, identity: 'f'}
+	p.widths = nil
 	for i, f := range sd.Fields {
 		w.columns = append(w.columns, wireColumn{name: p.columns[i], typeID: f.DataTypeOID, mod: f.TypeModifier})
+		p.widths = append(p.widths, widthSQL(pgx.Identifier{p.columns[i]}.Sanitize(), f))
 	}
 	p.rel, err = cat.compile(ctx, w, "")
 	return err
@@ -194,7 +197,7 @@ func (p *tablePlan) place(resume []string) (at place, ok bool) {
 }
 
 // query gives the SQL of the next chunk and its arguments.
-func (p *tablePlan) query(where string, at place, resume []string, limit int) (string, [][]byte) {
+func (p *tablePlan) query(where string, at place, resume []string, limit int, lean bool) (string, [][]byte) {
 	var conditions []string
 	for _, c := range []string{where, p.filter} {
 		if c != "" {
@@ -220,7 +223,11 @@ func (p *tablePlan) query(where string, at place, resume []string, limit int) (s
 		}
 		order = " order by " + strings.Join(keys, ", ") + " limit " + strconv.Itoa(limit)
 	}
-	sql := "select " + p.list() + " from " + from
+	list := p.list()
+	if lean {
+		list, from = p.lean(from)
+	}
+	sql := "select " + list + " from " + from
 	if len(conditions) > 0 {
 		sql += " where " + strings.Join(conditions, " and ")
 	}
@@ -239,10 +246,23 @@ func (p *tablePlan) read(ctx context.Context, a *admin, c *chunk, cfg Config, wh
 		}
 		lock = at.name
 	}
+	err := p.locked(ctx, a, c, cfg, where, lock, at, resume, limit, false)
+	if fault.CodeOf(err) == CodeRowTooLarge {
+		c.arena, c.rows, c.oversize = c.arena[:0], c.rows[:0], nil
+		err = p.locked(ctx, a, c, cfg, where, lock, at, resume, limit, true)
+	}
+	if e, ok := errors.AsType[*fault.Error](err); ok && e.Code == CodeRowTooLarge {
+		e.Hint = "make the row smaller at the source, or let the publication leave its large columns out"
+	}
+	return err
+}
+
+// locked reads one chunk under a lock; lean leaves out large values of rows that the server could not send.
+func (p *tablePlan) locked(ctx context.Context, a *admin, c *chunk, cfg Config, where, lock string, at place, resume []string, limit int, lean bool) error {
 	if _, err := a.conn.PgConn().Exec(ctx, "begin isolation level repeatable read, read only; lock table "+lock+" in access share mode").ReadAll(); err != nil {
 		return errors.Join(classify(fmt.Sprintf("lock %s.%s", p.schema, p.table), err), a.rollback(ctx))
 	}
-	return errors.Join(p.within(ctx, a, c, cfg, where, at, resume, limit), a.rollback(ctx))
+	return errors.Join(p.within(ctx, a, c, cfg, where, at, resume, limit, lean), a.rollback(ctx))
 }
 
 // rollback ends the transaction of a chunk, which has changed nothing.
@@ -255,7 +275,7 @@ func (a *admin) rollback(ctx context.Context) error {
 }
 
 // within does the reading, in the transaction of the chunk.
-func (p *tablePlan) within(ctx context.Context, a *admin, c *chunk, cfg Config, where string, at place, resume []string, limit int) error {
+func (p *tablePlan) within(ctx context.Context, a *admin, c *chunk, cfg Config, where string, at place, resume []string, limit int, lean bool) error {
 	var xmin, xmax int64
 	var running []int64
 	var shape string
@@ -277,8 +297,8 @@ func (p *tablePlan) within(ctx context.Context, a *admin, c *chunk, cfg Config, 
 		c.visible.running = append(c.visible.running, uint64(x))
 	}
 	c.rel = p.rel
-	sql, args := p.query(where, at, resume, limit)
-	n, cut, err := p.rows(a.conn.PgConn().ExecParams(ctx, sql, args, nil, nil, nil), c, cfg.ChunkBytes, p.byBlock)
+	sql, args := p.query(where, at, resume, limit, lean)
+	n, cut, err := p.rows(a.conn.PgConn().ExecParams(ctx, sql, args, nil, nil, nil), c, cfg)
 	if err != nil {
 		return classify(fmt.Sprintf("read %s.%s", p.schema, p.table), err)
 	}
@@ -299,31 +319,38 @@ func (p *tablePlan) within(ctx context.Context, a *admin, c *chunk, cfg Config, 
 }
 
 // rows encodes the rows of a result. By key it stops when the chunk is large enough and tells so.
-func (p *tablePlan) rows(rr *pgconn.ResultReader, c *chunk, maxBytes int, all bool) (n int, cut bool, err error) {
+func (p *tablePlan) rows(rr *pgconn.ResultReader, c *chunk, cfg Config) (n int, cut bool, err error) {
 	cells := make([]cell, len(p.columns))
 	lastKey := make([][]byte, len(p.keyAt))
 	for rr.NextRow() {
 		if cut {
 			continue // the rest of the result is thrown away, the next chunk reads it
 		}
-		for i, v := range rr.Values() {
-			cells[i] = cell{kind: 't', text: v}
-			if v == nil {
+		values := rr.Values()
+		for i := range cells {
+			cells[i] = cell{kind: 't', text: values[i]}
+			if values[i] == nil {
 				cells[i].kind = 'n'
 			}
 		}
 		s := span{key: len(c.arena)}
+		if names := p.leftOut(cells, values[len(cells):], cfg.RowBytes); names != "" {
+			c.leftOut(s.key, names)
+		}
+		if size := textBytes(cells); size > maxArena {
+			c.arena = slices.Grow(c.arena, size*9/8)
+		}
 		c.arena = p.rel.appendKey(c.arena, cells)
 		s.value = len(c.arena)
 		c.arena = p.rel.appendRow(c.arena, cells, false)
 		s.end = len(c.arena)
 		c.rows = append(c.rows, s)
 		n++
-		if !all {
+		if !p.byBlock {
 			for k, at := range p.keyAt {
 				lastKey[k] = append(lastKey[k][:0], cells[at].text...)
 			}
-			cut = len(c.arena) >= maxBytes
+			cut = len(c.arena) >= cfg.ChunkBytes
 		}
 	}
 	_, err = rr.Close()

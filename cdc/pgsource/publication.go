@@ -25,6 +25,14 @@ type tableFacts struct {
 // name quotes the table for SQL.
 func (t tableFacts) name() string { return pgx.Identifier{t.Schema, t.Table}.Sanitize() }
 
+// unidentified says why the source refuses updates and deletes of the table's rows once it is published, and the SQL that mends it.
+func (t tableFacts) unidentified() (why, sql string) {
+	if t.Identity == "f" {
+		return "has replica identity full and a generated column that is not published", "alter table " + t.name() + " replica identity default"
+	}
+	return "has no replica identity", "alter table " + t.name() + " replica identity full"
+}
+
 // matches tells whether a table is captured by the patterns.
 func (c Config) matches(schema, table string) bool {
 	in := func(patterns []string) bool {
@@ -39,7 +47,7 @@ func (a *admin) tables(ctx context.Context) ([]tableFacts, error) {
 		select c.oid, n.nspname, c.relname, c.relreplident::text, c.relkind = 'p', `+a.membersSQL()+`, `+a.restrictionSQL()+`,
 		       pg_has_role(current_user, c.relowner, 'usage'), has_table_privilege(c.oid, 'select'), has_schema_privilege(n.oid, 'usage'),
 		       c.relrowsecurity and not (r.rolsuper or r.rolbypassrls or not c.relforcerowsecurity and pg_has_role(current_user, c.relowner, 'usage')),
-		       case c.relreplident when 'f' then true when 'n' then false when 'd' then exists (select from pg_index i where i.indrelid = c.oid and i.indisprimary)
+		       case c.relreplident when 'f' then not `+a.generatedSQL()+` when 'n' then false when 'd' then exists (select from pg_index i where i.indrelid = c.oid and i.indisprimary)
 		           else exists (select from pg_index i where i.indrelid = c.oid and i.indisreplident) end,
 		       greatest(c.reltuples, 0)::bigint
 		from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_roles r on r.rolname = current_user
@@ -69,6 +77,16 @@ func (a *admin) membersSQL() string {
 		sql += ` union all select s.oid::bigint from pg_publication_namespace s join pg_publication p on p.oid = s.pnpubid where p.pubname = $2 and s.pnnspid = n.oid`
 	}
 	return sql + ` order by 1)`
+}
+
+// generatedSQL tells whether a table has a generated column that the publication does not carry: with replica identity full the source
+// refuses updates and deletes then, from 18 on.
+func (a *admin) generatedSQL() string {
+	if a.version < 180000 {
+		return "false"
+	}
+	return `exists (select from pg_attribute g where g.attrelid = c.oid and not g.attisdropped and (g.attgenerated = 'v' or g.attgenerated = 's'
+		and not exists (select from pg_publication p where p.pubname = $2 and p.pubgencols = 's')))`
 }
 
 // restrictionSQL gives the rows and columns to which the publication restricts a table, as text; empty if it does not.
@@ -130,7 +148,7 @@ func (a *admin) ensurePublication(ctx context.Context, first bool, log *slog.Log
 		return nil, err
 	}
 	if !first && pub.exists && !pub.complete() {
-		return nil, halt(CodePublication, gapHint, "publication %q was changed: it no longer carries inserts, updates, deletes and truncates through the root of partitions; what it left out since then is not in the feed", a.cfg.Publication)
+		return nil, a.incomplete()
 	}
 	var missing []string
 	for i := range tables {
@@ -165,8 +183,8 @@ func (a *admin) ensurePublication(ctx context.Context, first bool, log *slog.Log
 	}
 	for _, t := range tables {
 		if !t.published && !t.identified {
-			log.Warn("a table without a replica identity joins the publication: the source refuses updates and deletes of its rows from now on",
-				"table", t.Schema+"."+t.Table, "sql", "alter table "+t.name()+" replica identity full")
+			why, sql := t.unidentified()
+			log.Warn("a table joins the publication and the source refuses updates and deletes of its rows from now on", "table", t.Schema+"."+t.Table, "cause", "it "+why, "sql", sql)
 		}
 	}
 	if _, err := a.conn.Exec(ctx, sql); err != nil {
@@ -179,6 +197,22 @@ func (a *admin) ensurePublication(ctx context.Context, first bool, log *slog.Log
 		return nil, e
 	}
 	return a.tables(ctx)
+}
+
+func (a *admin) incomplete() error {
+	return halt(CodePublication, gapHint, "publication %q was changed: it no longer carries inserts, updates, deletes and truncates through the root of partitions; what it left out since then is not in the feed", a.cfg.Publication)
+}
+
+// stillCarried refuses when the publication does not carry all that it carried when the capture was recorded. // I8
+func (a *admin) stillCarried(ctx context.Context, known []cdc.CapturedTable) error {
+	if err := a.stillPublished(ctx, known); err != nil {
+		return err
+	}
+	pub, err := a.publication(ctx)
+	if err == nil && pub.exists && !pub.complete() {
+		return a.incomplete()
+	}
+	return err
 }
 
 // stillPublished refuses when a table that was captured is no longer in the publication, or was out of it for a while: its

@@ -110,6 +110,7 @@ func (rel *relation) appendKey(dst []byte, cells []cell) []byte {
 	if len(rel.key) == 0 {
 		return dst
 	}
+	start := len(dst)
 	dst = append(dst, '{')
 	for k, i := range rel.key {
 		dst = append(dst, rel.keyLabels[k]...)
@@ -119,7 +120,7 @@ func (rel *relation) appendKey(dst []byte, cells []cell) []byte {
 			dst = append(dst, "null"...)
 		}
 	}
-	return append(dst, '}')
+	return pairSurrogates(append(dst, '}'), start)
 }
 
 // wholeKey tells whether no column of the key is NULL or unknown.

@@ -93,7 +93,7 @@ type begin struct {
 // stream runs everything that works while the log is read.
 func (s *Source) stream(ctx context.Context, adm *admin, start begin, w *wire) error {
 	g, ctx := errgroup.WithContext(ctx)
-	st := &stream{s: s, w: w, ctx: ctx}
+	st := &stream{s: s, w: w, ctx: ctx, patience: start.facts.patience}
 	cat := &catalog{adm: adm, types: map[uint32]typeFacts{}, past: func(ctx context.Context, oid uint32) ([]byte, error) {
 		return s.deps.Store.PastType(ctx, s.cfg.Capture, oid)
 	}}
@@ -105,9 +105,14 @@ func (s *Source) stream(ctx context.Context, adm *admin, start begin, w *wire) e
 	a.cur.Last, a.last = start.state.Last, start.state.Last
 	a.lastCommit = 0
 	a.full = st.full
+	a.rowBytes = s.cfg.RowBytes
 	a.tracer = s.deps.Tracer
 	a.ctx = ctx
-	a.resolve = func(rel wireRelation) (*relation, error) { return s.resolve(ctx, cat, rel, st.cur) }
+	a.resolve = func(rel wireRelation) (*relation, error) {
+		ctx, cancel := context.WithTimeout(ctx, st.askFor())
+		defer cancel()
+		return s.resolve(ctx, cat, rel, st.cur)
+	}
 	widen, err := newWidener(ctx, adm)
 	if err != nil {
 		s.mu.Unlock()
@@ -125,6 +130,7 @@ func (s *Source) stream(ctx context.Context, adm *admin, start begin, w *wire) e
 		return err
 	}
 	s.a, s.handed = a, start.state.Through
+	s.names = names{known: start.state.Tables}
 	s.mu.Unlock()
 	s.confirmed.Store(uint64(start.state.Through))
 
@@ -165,7 +171,7 @@ func (s *Source) connectReplication(ctx context.Context) (*pgconn.PgConn, io.Rea
 		cc.RuntimeParams[k] = v
 	}
 	cc.RuntimeParams["replication"] = "database"
-	cc.RuntimeParams["application_name"] = "nubridge " + s.cfg.Capture
+	cc.RuntimeParams["application_name"] = readerName(s.cfg.Capture, s.reader)
 	conn, err := pgconn.ConnectConfig(ctx, cc)
 	if err != nil {
 		return nil, nil, classify("open a replication connection", err)
@@ -205,6 +211,11 @@ func (s *Source) resolve(ctx context.Context, cat *catalog, w wireRelation, at c
 	rel, err := cat.compile(ctx, w, s.cfg.TopicPrefix)
 	if err != nil {
 		return nil, err
+	}
+	if s.names.note(w) {
+		if err := s.deps.Store.SaveTables(ctx, s.cfg.Capture, s.names.settled(s.names.known)); err != nil {
+			return nil, fmt.Errorf("record that %s.%s bore another name: %w", w.schema, w.table, err)
+		}
 	}
 	rel.ignored = !s.cfg.matches(w.schema, w.table)
 	if rel.ignored {

@@ -2,10 +2,14 @@ package pgsource
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"nubridge/cdc"
+	"nubridge/internal/fault"
 )
 
 // SlotHealth is what the slot holds back on the source.
@@ -95,6 +99,54 @@ func (a *admin) slot(ctx context.Context, version int) (slotFacts, error) {
 		}
 	}
 	return s, classify("look up slot", rows.Err())
+}
+
+// takeOver waits until nobody reads the slot. The session of an earlier run of this capture may outlive it: a process that was frozen,
+// or a connection that was cut, holds the slot until the server's own timeout. Such a session is ended; a stranger's never. The capture
+// reads alone by the ledger's lock, so that whoever was recorded as the reader before has no right to go on.
+func (s *Source) takeOver(ctx context.Context, adm *admin, before string) error {
+	const pardon, limit = time.Second, 10 * time.Second
+	var pause patience
+	ended := false
+	for began := time.Now(); ; {
+		pid, name, address, err := adm.reader(ctx)
+		if err != nil || pid == 0 {
+			return err
+		}
+		waited := time.Since(began)
+		switch own := before != "" && name == readerName(s.cfg.Capture, before); {
+		case waited < pardon:
+		case !own || waited > limit:
+			e := fault.New(fault.Retry, CodeSlotActive, "slot %q is read by process %d of the source, %q from %s", s.cfg.Slot, pid, name, address)
+			e.Hint = "stop that reader, or give each capture a slot of its own"
+			return e
+		case !ended:
+			s.deps.Log.Warn("the reader of an earlier run still holds the slot and is ended", "capture", s.cfg.Capture, "slot", s.cfg.Slot, "process", pid, "from", address)
+			if _, err := adm.conn.Exec(ctx, "select pg_terminate_backend($1)", pid); err != nil {
+				return classify("end the reader of an earlier run", err)
+			}
+			ended = true
+		}
+		if err := pause.wait(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// reader tells who reads the slot; pid is zero if nobody does. Of other roles' sessions it may know the pid alone.
+func (a *admin) reader(ctx context.Context) (pid int, name, address string, err error) {
+	err = a.conn.QueryRow(ctx, `
+		select s.active_pid, coalesce(p.application_name, ''), coalesce(host(p.client_addr), 'an unknown address')
+		from pg_replication_slots s left join pg_stat_activity p on p.pid = s.active_pid where s.slot_name = $1 and s.active`, a.cfg.Slot).Scan(&pid, &name, &address)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, "", "", nil
+	}
+	return pid, name, address, classify("look up who reads the slot", err)
+}
+
+// readerName is how the session that reads the slot is called at the server, which takes 63 bytes.
+func readerName(capture, reader string) string {
+	return "nubridge " + capture[:min(len(capture), 40)] + " " + reader
 }
 
 // createSlot makes the slot; it blocks until transactions that run now have ended. It gives where the stream begins.

@@ -163,14 +163,50 @@ func (sn *snapshotter) discover(ctx context.Context, known []cdc.CapturedTable) 
 	if err != nil {
 		return known, err
 	}
-	if err := sn.s.planSnapshots(ctx, begin{tables: tables}, known); err != nil {
+	loaded := sn.moved(known)
+	if err := sn.s.planSnapshots(ctx, begin{tables: tables}, loaded.settled(known)); err != nil {
+		sn.again(loaded)
 		return known, err
 	}
 	var now []cdc.CapturedTable
 	for _, t := range tables {
 		now = append(now, t.CapturedTable)
 	}
-	return now, sn.s.deps.Store.SaveTables(ctx, sn.s.cfg.Capture, now)
+	return now, sn.s.deps.Store.SaveTables(ctx, sn.s.cfg.Capture, sn.renew(now))
+}
+
+// moved takes what the stream noted of tables that moved.
+func (sn *snapshotter) moved(known []cdc.CapturedTable) names {
+	sn.s.mu.Lock()
+	defer sn.s.mu.Unlock()
+	n := sn.s.names
+	sn.s.names.moved = nil
+	for _, t := range known {
+		if n.moved[t.OID] {
+			sn.s.deps.Log.Warn("changes of a table went under another name for a while: it is loaded again", "table", t.Schema+"."+t.Table)
+		}
+	}
+	return n
+}
+
+// again notes once more what was taken and not dealt with.
+func (sn *snapshotter) again(n names) {
+	sn.s.mu.Lock()
+	defer sn.s.mu.Unlock()
+	for oid := range n.moved {
+		if sn.s.names.moved == nil {
+			sn.s.names.moved = map[uint32]bool{}
+		}
+		sn.s.names.moved[oid] = true
+	}
+}
+
+// renew tells the stream how the tables are called now, and gives what may be recorded of them.
+func (sn *snapshotter) renew(now []cdc.CapturedTable) []cdc.CapturedTable {
+	sn.s.mu.Lock()
+	defer sn.s.mu.Unlock()
+	sn.s.names.known = now
+	return sn.s.names.settled(now)
 }
 
 // table loads one table, chunk after chunk; the next chunk is read while the one before waits for its place in the stream.

@@ -2,7 +2,9 @@ package pgsource
 
 import (
 	"context"
+	"crypto/rand"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,9 +46,11 @@ type Deps struct {
 
 // Source reads one slot. It implements cdc.RunningSource; a source runs once.
 type Source struct {
-	cfg   Config
-	deps  Deps
-	stats stats
+	cfg  Config
+	deps Deps
+	// reader names this run's session at the server.
+	reader string
+	stats  stats
 
 	mu sync.Mutex // guards the assembler's current batch and what follows
 	a  *assembler
@@ -55,6 +59,7 @@ type Source struct {
 	wantEmpty bool
 	spare     *batch // for the next batch
 	lent      *batch // with the consumer, until Release
+	names     names
 
 	ready chan struct{} // a batch may be takeable
 	freed chan struct{} // a batch was taken
@@ -82,7 +87,7 @@ func New(cfg Config, deps Deps) (*Source, error) {
 		deps.Now = time.Now
 	}
 	return &Source{
-		cfg: cfg, deps: deps, ready: make(chan struct{}, 1), freed: make(chan struct{}, 1),
+		cfg: cfg, deps: deps, reader: strings.ToLower(rand.Text()[:12]), ready: make(chan struct{}, 1), freed: make(chan struct{}, 1),
 		onConfirm: broadcast{ch: make(chan struct{})}, done: make(chan struct{}),
 	}, nil
 }
@@ -115,12 +120,9 @@ func (s *Source) take() *batch {
 		return nil
 	}
 	cur := s.a.cur
-	n := len(cur.Events)
-	hold := s.a.tx.open && n > 0 && cur.Events[n-1].Position.Commit == s.a.tx.commit
-	if hold {
-		n--
-	}
-	if n == 0 && (!s.wantEmpty || cur.Through <= s.handed) {
+	n := s.a.ripe()
+	hold := n < len(cur.Events)
+	if n == 0 && (!s.wantEmpty && s.a.snapshots.awaited <= s.handed || cur.Through <= s.handed) {
 		return nil
 	}
 	next := s.freshBatch()
@@ -153,12 +155,15 @@ func (s *Source) freshBatch() *batch {
 
 // Release gives a batch back for reuse. Its events must not be touched any more.
 func (s *Source) Release(b *cdc.Batch) {
+	left := 0
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.lent != nil && &s.lent.Batch == b {
+		left = cap(s.lent.arena)
 		s.lent.reset()
 		s.spare, s.lent = s.lent, nil
 	}
+	s.mu.Unlock()
+	dropped(left)
 }
 
 // Confirm says that everything through this LSN is durable downstream and recorded. It does not block.

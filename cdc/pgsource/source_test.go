@@ -28,13 +28,16 @@ type feed struct {
 	mu      sync.Mutex
 	records []cdc.Record
 	sizes   map[string]uint64
+	left    map[string]string // columns that were left out, by position
 	grew    chan struct{}
 	limit   int // publishing fails once, when so many records are there
 	failed  int
 	hold    chan struct{} // acknowledgements wait while it is open
 }
 
-func newFeed() *feed { return &feed{grew: make(chan struct{}, 1), sizes: map[string]uint64{}} }
+func newFeed() *feed {
+	return &feed{grew: make(chan struct{}, 1), sizes: map[string]uint64{}, left: map[string]string{}}
+}
 
 func (f *feed) Publish(ctx context.Context, b *cdc.Batch, acked func(error)) error {
 	f.mu.Lock()
@@ -51,6 +54,9 @@ func (f *feed) Publish(ctx context.Context, b *cdc.Batch, acked func(error)) err
 		})
 		if e.TxSize > 0 {
 			f.sizes[e.Position.String()] = e.TxSize
+		}
+		if e.Oversize != "" {
+			f.left[e.Position.String()] = e.Oversize
 		}
 	}
 	hold := f.hold
@@ -142,6 +148,7 @@ type world struct {
 	cfg   pgsource.Config
 	deps  pgsource.Deps
 	stop  func() error
+	ended func() error                    // waits until the capture ends by itself
 	src   atomic.Pointer[pgsource.Source] // of the present session
 }
 
@@ -188,8 +195,15 @@ func (w *world) exec(sql ...string) {
 	}
 }
 
-// start runs the capture until stop is called or the test ends.
+// start runs the capture until stop is called or the test ends, and waits until it reads.
 func (w *world) start() {
+	w.t.Helper()
+	w.launch()
+	w.active()
+}
+
+// launch runs the capture until stop is called or the test ends.
+func (w *world) launch() {
 	w.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -218,8 +232,18 @@ func (w *world) start() {
 		})
 		return result
 	}
+	w.ended = func() error {
+		once.Do(func() {
+			select {
+			case result = <-done:
+			case <-time.After(60 * time.Second):
+				w.t.Error("the capture did not end within 60 s")
+			}
+			cancel()
+		})
+		return result
+	}
 	w.t.Cleanup(func() { _ = w.stop() })
-	w.active()
 }
 
 // active waits until the slot is read.

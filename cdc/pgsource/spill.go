@@ -120,7 +120,7 @@ func (sp *spill) add(lsn cdc.LSN, kind byte, body []byte) error {
 	}
 	size := 12 + 1 + len(body) - 4
 	if sp.used+int64(4+size) > sp.limit {
-		return halt(CodeSpillFull, "raise the spill cap of the capture or give it a larger disk; or let the transaction be split",
+		return halt(CodeSpillFull, "raise capture.spill_limit_mb; or go on behind the transaction and load the tables again with: nubridge accept-gap --reason TEXT",
 			"transaction %d is larger than the spill cap of %d bytes allows", sp.cur.xid, sp.limit)
 	}
 	binary.BigEndian.PutUint32(sp.head[:], uint32(size))
@@ -193,7 +193,7 @@ func (sp *spill) replay(xid uint32, handle func(lsn cdc.LSN, msg []byte) error) 
 		}
 		n := int(binary.BigEndian.Uint32(sp.head[:])) - 12
 		if n > cap(sp.scratch) {
-			sp.scratch = make([]byte, n+n/4)
+			sp.scratch = make([]byte, n+min(n/4, maxArena))
 		}
 		msg := sp.scratch[:n]
 		if _, err := io.ReadFull(sp.in, msg); err != nil {

@@ -26,6 +26,8 @@ type stream struct {
 	end     cdc.LSN // the server's end as last heard
 	emptied time.Time
 	told    time.Time // when the running transactions were last logged
+	// patience is after how much silence the server ends the session; zero is never.
+	patience time.Duration
 }
 
 // tickEvery is how often the owner of the connection looks after statuses.
@@ -34,10 +36,38 @@ const tickEvery = time.Second
 // tellEvery is how often the progress of running transactions is logged.
 const tellEvery = 10 * time.Second
 
+// tickEvery is less where the server is less patient.
+func (st *stream) tickEvery() time.Duration {
+	if st.patience > 0 {
+		return min(tickEvery, st.patience/4)
+	}
+	return tickEvery
+}
+
+// statusEvery is how often the server hears of us at least. While the reader is held back it cannot hear the server ask. // I9
+func (st *stream) statusEvery() time.Duration {
+	if st.patience > 0 {
+		return min(st.s.cfg.StatusInterval, st.patience/3)
+	}
+	return st.s.cfg.StatusInterval
+}
+
+// askMost bounds for how long the owner of the connection may wait for the catalogs and the ledger when a table is met.
+const askMost = 20 * time.Second
+
+// askFor is less where the server is less patient: nothing is sent meanwhile. A connection that has fallen silent would else hold the
+// capture for as long as TCP does; so the session ends, and the next one has new connections.
+func (st *stream) askFor() time.Duration {
+	if st.patience > 0 {
+		return min(askMost, st.patience/2)
+	}
+	return askMost
+}
+
 // run reads until the context ends or the stream fails. s.mu is held while messages are decoded and released while waiting.
 func (st *stream) run() error {
 	now := st.s.deps.Now()
-	st.next, st.sent, st.heard, st.emptied = now.Add(tickEvery), now, now, now
+	st.next, st.sent, st.heard, st.emptied = now.Add(st.tickEvery()), now, now, now
 	if err := st.w.conn.SetReadDeadline(st.next); err != nil {
 		return err
 	}
@@ -55,9 +85,11 @@ func (st *stream) run() error {
 			st.s.mu.Lock()
 			st.s.a.now = now.UnixNano()
 			herr := st.drain()
+			left := st.w.relax()
 			st.s.stats.changes.Store(st.s.a.received)
 			st.s.mu.Unlock()
 			signal(st.s.ready)
+			dropped(left)
 			if herr != nil {
 				return herr
 			}
@@ -137,12 +169,12 @@ func (st *stream) tick(now time.Time) error {
 		return err
 	}
 	cfg := &st.s.cfg
-	st.next = now.Add(tickEvery)
+	st.next = now.Add(st.tickEvery())
 	if err := st.w.conn.SetReadDeadline(st.next); err != nil {
 		return err
 	}
 	confirmed := cdc.LSN(st.s.confirmed.Load())
-	if now.Sub(st.sent) >= cfg.StatusInterval || confirmed > st.sentLSN {
+	if now.Sub(st.sent) >= st.statusEvery() || confirmed > st.sentLSN {
 		if err := st.status(now, now.Sub(st.heard) > cfg.StatusInterval/2); err != nil {
 			return err
 		}
@@ -187,11 +219,11 @@ func (st *stream) status(now time.Time, reply bool) error {
 	return nil
 }
 
-// full waits while the current batch is full and nobody takes it; statuses go on meanwhile. s.mu is held and is released
-// for the time of waiting. // I9
+// full waits while the current batch is full and nobody takes it; statuses go on meanwhile. A batch of one change that must wait for
+// the next is never full, however large: nobody could take it. s.mu is held and is released for the time of waiting. // I9
 func (st *stream) full() error {
 	s := st.s
-	for len(s.a.cur.Events) >= s.cfg.BatchEvents || len(s.a.cur.arena) >= s.cfg.BatchBytes {
+	for s.a.ripe() > 0 && (len(s.a.cur.Events) >= s.cfg.BatchEvents || len(s.a.cur.arena) >= s.cfg.BatchBytes) {
 		cur := s.a.cur
 		s.mu.Unlock()
 		signal(s.ready)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"nubridge/cdc"
 	"nubridge/cdc/pgsource"
@@ -52,6 +53,53 @@ func TestLargeTransactionsAreStreamedSpilledAndPrunedOfWhatWasRolledBack(t *test
 			}
 		})
 	}
+}
+
+// A batch holds the last change of a running transaction back: one that fills the batch alone must not wait for itself.
+func TestRowsLargerThanABatchFollowEachOtherInATransaction(t *testing.T) { // I9
+	t.Parallel()
+	for _, c := range []struct {
+		name   string
+		events int
+		size   int
+	}{{"by size", 0, 3 << 20}, {"by count", 1, 10}} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.cfg.Snapshot, w.cfg.BatchEvents = pgsource.SnapshotNever, c.events
+			w.exec("create table item (id bigint primary key, v text)")
+			w.start()
+			w.exec("insert into item values (1, 'small'), (2, repeat('x', "+fmt.Sprint(c.size)+")), (3, repeat('y', "+fmt.Sprint(c.size)+")), (4, 'small')", "insert into item values (5, 'next')")
+			w.await(5)
+			_ = w.stop()
+			if got, want := w.feed.lines(t, "id"), []string{"c 1", "c 2", "c 3", "c 4", "c 5"}; !slices.Equal(got, want) {
+				t.Errorf("feed %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+func TestReaderThatIsHeldBackIsNotTakenForDeadByAnImpatientServer(t *testing.T) { // I9
+	t.Parallel()
+	w := newWorld(t)
+	w.cfg.Snapshot, w.cfg.StatusInterval, w.cfg.HeartbeatInterval = pgsource.SnapshotNever, 10*time.Second, -1
+	w.exec("create table item (id bigint primary key, v text)", "alter database "+w.pool.Config().ConnConfig.Database+" set wal_sender_timeout = '800ms'")
+	w.feed.hold = make(chan struct{})
+	w.start()
+	w.exec("insert into item select i, repeat('x', 1000) from generate_series(1, 20000) i")
+	w.await(1)
+	reader := func() (pid int) {
+		_ = w.pool.QueryRow(t.Context(), "select coalesce(active_pid, 0) from pg_replication_slots where slot_name = $1", w.cfg.Slot).Scan(&pid)
+		return pid
+	}
+	began, pid := time.Now(), reader()
+	w.until("three seconds are over", func() bool { return time.Since(began) > 3*time.Second })
+	if now := reader(); pid == 0 || now != pid {
+		t.Errorf("the slot is read by %d, was %d", now, pid)
+	}
+	close(w.feed.hold)
+	w.await(20000)
+	_ = w.stop()
 }
 
 func TestEnvelopesOfUpdatesDeletesKeysAndIdentities(t *testing.T) {

@@ -40,11 +40,23 @@ func (s *Source) prepare(ctx context.Context, adm *admin) (begin, error) {
 			return b, err
 		}
 	}
+	before, err := adm.publication(ctx)
+	if err != nil {
+		return b, err
+	}
 	if b.tables, err = adm.ensurePublication(ctx, stored == nil || b.accept != "", s.deps.Log); err != nil {
 		return b, err
 	}
 	if b.slot, err = adm.slot(ctx, b.facts.version); err != nil {
 		return b, err
+	}
+	if b.slot.active {
+		if err := s.takeOver(ctx, adm, readerOf(stored)); err != nil {
+			return b, err
+		}
+		if b.slot, err = adm.slot(ctx, b.facts.version); err != nil { // it may have moved before it ended
+			return b, err
+		}
 	}
 	b.fresh = stored == nil
 	if stored != nil {
@@ -58,12 +70,12 @@ func (s *Source) prepare(ctx context.Context, adm *admin) (begin, error) {
 		return b, halt(CodeSlotPlugin, "choose another slot name", "slot %q uses the plugin %q, expected pgoutput", s.cfg.Slot, b.slot.plugin)
 	case b.slot.exists && b.slot.database != b.facts.database:
 		return b, halt(CodeSlotDatabase, "choose another slot name", "slot %q belongs to database %q, not to %q", s.cfg.Slot, b.slot.database, b.facts.database)
-	case b.slot.exists && (b.slot.walStatus == "lost" || b.slot.cause != "") && b.accept != "":
+	case b.slot.exists && b.accept != "" && stored != nil && (b.slot.dropped() || !before.exists): // the log before a publication knows nothing of it
 		if _, err := adm.conn.Exec(ctx, "select pg_drop_replication_slot($1)", s.cfg.Slot); err != nil {
-			return b, classify("drop the lost slot", err)
+			return b, classify("drop the slot", err)
 		}
 		b.slot.exists = false
-	case b.slot.exists && (b.slot.walStatus == "lost" || b.slot.cause != ""):
+	case b.slot.exists && b.slot.dropped():
 		return b, halt(CodeSlotLost, gapHint, "slot %q was invalidated by the server (%s)", s.cfg.Slot,
 			strings.TrimSpace(b.slot.walStatus+" "+b.slot.cause))
 	}
@@ -76,6 +88,13 @@ func (s *Source) prepare(ctx context.Context, adm *admin) (begin, error) {
 	}
 	b.slot.exists, b.slot.failover = true, s.cfg.FailoverSlot
 	return b, nil
+}
+
+func readerOf(stored *cdc.CaptureState) string {
+	if stored == nil {
+		return ""
+	}
+	return stored.Reader
 }
 
 // gapHint names the command that resolves a gap.
@@ -124,6 +143,7 @@ func (s *Source) verify(ctx context.Context, adm *admin, conn *pgconn.PgConn, b 
 		s.deps.Log.Warn("gap accepted", "capture", s.cfg.Capture, "reason", b.accept, "epoch", st.Epoch)
 	}
 	st.SystemID, st.Timeline, st.Slot, st.Publication = sys.SystemID, uint32(sys.Timeline), s.cfg.Slot, s.cfg.Publication
+	st.Reader = s.reader // before the slot is read, and after nobody else did
 	known := st.Tables
 	st.Tables = nil
 	for _, t := range b.tables {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -78,9 +79,6 @@ func (w *wire) next() (kind byte, body []byte, ok bool, err error) {
 func (w *wire) fill() (int, error) {
 	if w.start == w.end {
 		w.start, w.end = 0, 0
-		if len(w.buf) > 4*gulp {
-			w.buf = make([]byte, gulp)
-		}
 	} else if w.start > 0 && (len(w.buf)-w.end < gulp/4 || w.start > len(w.buf)/2) {
 		w.end = copy(w.buf, w.buf[w.start:w.end])
 		w.start = 0
@@ -97,6 +95,27 @@ func (w *wire) fill() (int, error) {
 	n, err := w.r.Read(w.buf[w.end:])
 	w.end += n
 	return n, err
+}
+
+// relax gives the memory of a large frame back once nothing of it is left, and tells how much that was.
+func (w *wire) relax() int {
+	n := len(w.buf)
+	if w.start != w.end || n <= 4*gulp {
+		return 0
+	}
+	w.start, w.end, w.buf = 0, 0, make([]byte, gulp)
+	return n
+}
+
+// hugeGarbage is from where memory that was dropped is collected at once: a row of this size is held by one after the other, and the
+// collector by itself would look only when there is as much garbage as there was memory in use. // I6
+const hugeGarbage = 32 << 20
+
+// dropped collects what was dropped if it was much.
+func dropped(bytes int) {
+	if bytes >= hugeGarbage {
+		runtime.GC()
+	}
 }
 
 // status tells the server the positions: received is written, confirmed is flushed and applied. All three are always set,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -59,6 +60,8 @@ func demandsOf(ctx context.Context, c *nuorder.Client, productID string) (*mappe
 			}
 		}
 	}
+	slices.Sort(out.Warehouses) // products show them in any order
+	out.Warehouses = slices.Compact(out.Warehouses)
 	return out, nil
 }
 

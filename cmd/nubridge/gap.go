@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,7 +16,9 @@ import (
 	"nubridge/internal/config"
 	"nubridge/internal/fault"
 	"nubridge/internal/ledger"
+	"nubridge/internal/lifecycle"
 	"nubridge/internal/telemetry"
+	"nubridge/mapper"
 )
 
 type acceptGapCmd struct {
@@ -66,12 +70,22 @@ func (c acceptGapCmd) Run(ctx context.Context, s std) error {
 	if err != nil {
 		return err
 	}
+	behind := false
+	if gap == nil {
+		if gap, err = standing(ctx, store); err != nil {
+			return err
+		}
+		behind = slices.Contains([]string{pgsource.CodeRowTooLarge, pgsource.CodeSpillFull, pgsource.CodePublication}, fault.CodeOf(gap))
+	}
 	out := gapReport{Capture: cfg.Capture.Name, Snapshot: cfg.Capture.Snapshot}
 	if gap != nil {
 		out.Gap = gap.Error()
 	}
 	if gap != nil && c.Yes {
 		err := store.Record(ctx, ledger.Action{Who: whoami(), What: "capture.accept_gap", Reason: c.Reason})
+		if err == nil && behind { // first, since a try in between would begin at the same place again
+			err = dropIdle(ctx, config)
+		}
 		if err == nil {
 			err = captures.AcceptGap(ctx, cfg.Capture.Name, c.Reason)
 		}
@@ -87,6 +101,39 @@ func (c acceptGapCmd) Run(ctx context.Context, s std) error {
 		out.Accepted = true
 	}
 	return out.print(s, c.JSON)
+}
+
+// standing gives the halt of a running instance's capture that is mended by accepting a gap, nil if there is none: what the log holds
+// cannot be compared with anything recorded, and only who met it knows.
+func standing(ctx context.Context, store *ledger.Store) (gap, failed error) {
+	reports, err := store.Reports(ctx, reportFresh)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range reports {
+		var s instanceState
+		if json.Unmarshal(r.State, &s) != nil {
+			continue // of another version
+		}
+		for _, p := range s.Parts {
+			if p.Part == "capture" && p.State == string(lifecycle.Halted) && strings.Contains(p.Mend, "nubridge accept-gap") {
+				return fault.New(fault.Halt, p.Code, "%s", p.Cause), nil
+			}
+		}
+	}
+	return nil, nil
+}
+
+// dropIdle drops the slot, so that the next start makes a new one at the end of the log, once no try of the halted capture reads it.
+func dropIdle(ctx context.Context, config pgsource.Config) error {
+	wait, cancel := context.WithTimeout(ctx, idleWait)
+	defer cancel()
+	for {
+		err := pgsource.DropSlot(ctx, config)
+		if fault.CodeOf(err) != pgsource.CodeSlotActive || !pauseFor(wait, time.Second) {
+			return err
+		}
+	}
 }
 
 // changedTopics compares the topics with how capture left them: one that was made anew, or that has other partitions, may lack
@@ -116,13 +163,6 @@ func changedTopics(ctx context.Context, cfg *config.Config, source pgsource.Conf
 	infos, err := client.DescribeTopics(ctx, names)
 	if err != nil {
 		return nil, err
-	}
-	existing := make([]string, len(infos))
-	for i, t := range infos {
-		existing[i] = t.Name
-	}
-	if err := kafkalog.Gone(wanted, existing); err != nil {
-		return err, nil
 	}
 	return kafkalog.Changed(wanted, infos), nil
 }
@@ -188,7 +228,7 @@ func (c acceptGapCmd) flow(ctx context.Context, s std) error {
 	if err := ping(ctx, client.Ping); err != nil {
 		return err
 	}
-	topics, err := o.store.Topics(ctx, o.name, flow)
+	topics, err := c.flowTopics(ctx, o, client, flow)
 	if err != nil {
 		return err
 	}
@@ -224,6 +264,30 @@ func (c acceptGapCmd) flow(ctx context.Context, s std) error {
 	return c.printFlow(s, o.name+" "+string(flow), gaps)
 }
 
+// flowTopics gives the topics that a flow has read, by the ledger, and those that it reads by its mapping: a ledger that was lost names
+// none. A mapping that does not compile is told elsewhere.
+func (c acceptGapCmd) flowTopics(ctx context.Context, o *operator, client *kafkalog.Client, flow mapper.Flow) ([]string, error) {
+	topics, err := o.store.Topics(ctx, o.name, flow)
+	if err != nil {
+		return nil, err
+	}
+	there, err := client.Topics(ctx, o.cfg.Capture.TopicPrefix+".")
+	if err != nil {
+		return nil, err
+	}
+	m, err := compileMapping(ctx, o.cfg, o.env)
+	if err != nil {
+		return topics, nil //nolint:nilerr // see above
+	}
+	defer m.close()
+	for _, table := range m.mapping.Tables(flow) {
+		if topic := pgsource.Topic(o.cfg.Capture.TopicPrefix, table); slices.Contains(there, topic) && !slices.Contains(topics, topic) {
+			topics = append(topics, topic)
+		}
+	}
+	return topics, nil
+}
+
 // idleWait is how long the halted instances may take to leave the group: one after the other gets the partitions and halts too.
 const idleWait = 30 * time.Second
 
@@ -241,11 +305,14 @@ func resetIdle(ctx context.Context, client *kafkalog.Client, group string, next 
 
 // gapAt finds where a flow would read on in a partition whose group and checkpoint do not meet, as the flow's own check does.
 func gapAt(p cdc.Partition, at kafkalog.GroupOffset, c ledger.Checkpoint, known bool) (flowGap, bool) {
-	if !known {
-		return flowGap{}, false
-	}
 	g := flowGap{Topic: p.Topic, Partition: p.ID, Group: at.Committed, Settled: c.Next, Start: at.Start, End: at.End}
 	switch {
+	case !known && at.Committed > at.Start: // a ledger that was lost: what of this was settled, nobody knows
+		g.Next, g.Settled = at.Committed, at.Start
+		g.Missed = at.Committed - at.Start
+		return g, true
+	case !known:
+		return g, false
 	case at.End < c.Next: // the topic was made anew or cut: read it from its start
 		g.Next = at.Start
 	case at.Committed >= 0 && at.Committed < at.Start: // expired unread

@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
+	"slices"
 
 	"github.com/alecthomas/kong"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"nubridge/internal/config"
 	"nubridge/internal/fault"
@@ -129,5 +132,20 @@ func exitCode(err error) int {
 	if f, ok := errors.AsType[*fault.Error](err); ok {
 		return f.ExitCode()
 	}
+	if away(err) {
+		return lifecycle.ExitUnreachable
+	}
 	return lifecycle.ExitFailed
+}
+
+// away tells that a database did not answer, or ended the connection because it stops, starts or is full: later it may answer.
+func away(err error) bool {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return slices.Contains([]string{"57P01", "57P02", "57P03", "53300"}, pg.Code) // shut down, crashed, starting, too many clients
+	}
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		return true
+	}
+	_, network := errors.AsType[net.Error](err)
+	return network || errors.Is(err, io.ErrUnexpectedEOF)
 }

@@ -57,7 +57,7 @@ func (c oneEnvironment) act(ctx context.Context, s std, name, verb, reason strin
 	if changed {
 		err = o.store.Record(ctx, ledger.Action{Who: whoami(), What: "flow." + verb, Environment: o.name, Flow: string(flow), Reason: reason})
 		if err == nil && paused {
-			err = o.store.Pause(ctx, o.name, flow, "by_hand", reason, whoami())
+			_, err = o.store.Pause(ctx, o.name, flow, ledger.Pausing{Code: "by_hand", Reason: reason, By: whoami()})
 		} else if err == nil {
 			err = o.store.Resume(ctx, o.name, flow)
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"hash/maphash"
 	"time"
 
 	"nubridge/internal/ledger"
@@ -72,10 +73,17 @@ func (r *remapper) follow(ctx context.Context, flow mapper.Flow) error {
 	return nil
 }
 
-// request goes over all documents, those of the OMS and those that NuORDER has of us, batch by batch. // I6
+// request goes over all documents, those of the OMS and those that NuORDER has of us, batch by batch. It leaves the databases half of
+// the time for what changes meanwhile. // I6
 func (r *remapper) request(ctx context.Context, flow mapper.Flow, mapping *mapper.Mapping, reason string) (int, error) {
 	batch, n := make([]mapper.Key, 0, remapBatch), 0
+	var took time.Duration
 	flush := func() error {
+		if took > 0 && !pauseFor(ctx, took) {
+			return ctx.Err()
+		}
+		began := time.Now()
+		defer func() { took = time.Since(began) }()
 		altered, err := r.altered(ctx, flow, mapping, batch)
 		batch = batch[:0]
 		n += len(altered)
@@ -84,10 +92,12 @@ func (r *remapper) request(ctx context.Context, flow mapper.Flow, mapping *mappe
 		}
 		return r.bridge.store.Request(ctx, r.name, flow, altered, reason, ledger.RankBulk)
 	}
+	met := newKeySet(remapMet)
 	for key, err := range documents.Keys(ctx, r.bridge.oms, mapping, flow) {
 		if err != nil {
 			return n, fmt.Errorf("list the documents: %w", err)
 		}
+		met.add(key)
 		if batch = append(batch, key); len(batch) == remapBatch {
 			if err := flush(); err != nil {
 				return n, err
@@ -105,7 +115,12 @@ func (r *remapper) request(ctx context.Context, flow mapper.Flow, mapping *mappe
 		if err != nil {
 			return n, err
 		}
-		if batch = append(batch, keys...); len(batch) > 0 {
+		for _, key := range keys {
+			if !met.has(key) {
+				batch = append(batch, key)
+			}
+		}
+		if len(batch) > 0 {
 			if err := flush(); err != nil {
 				return n, err
 			}
@@ -117,7 +132,33 @@ func (r *remapper) request(ctx context.Context, flow mapper.Flow, mapping *mappe
 	}
 }
 
-const remapBatch = 500
+const (
+	remapBatch = 500
+	// remapMet is how many keys are remembered, so that their documents are not read twice.
+	remapMet = 500_000
+)
+
+// keySet remembers keys by their hashes, the first so many of them.
+type keySet struct {
+	seed   maphash.Seed
+	hashes map[uint64]struct{}
+	most   int
+}
+
+func newKeySet(most int) *keySet {
+	return &keySet{seed: maphash.MakeSeed(), hashes: map[uint64]struct{}{}, most: most}
+}
+
+func (s *keySet) add(key mapper.Key) {
+	if len(s.hashes) < s.most {
+		s.hashes[maphash.String(s.seed, string(key))] = struct{}{}
+	}
+}
+
+func (s *keySet) has(key mapper.Key) bool {
+	_, ok := s.hashes[maphash.String(s.seed, string(key))]
+	return ok
+}
 
 // altered picks the keys whose document is not what was last sent.
 func (r *remapper) altered(ctx context.Context, flow mapper.Flow, mapping *mapper.Mapping, keys []mapper.Key) ([]mapper.Key, error) {

@@ -19,23 +19,39 @@ import (
 // grace is how long each part may take to stop.
 const grace = 20 * time.Second
 
-// gcPercent is how much garbage may gather, in percent of what lives. Most of the heap are buffers that are used again, so that
-// collecting earlier than Go would costs little and keeps the process small; GOGC in the environment wins. // I6
-const gcPercent = 50
+// How much garbage may gather, in percent of what lives: less than Go would allow for capture alone, most of whose heap are buffers that
+// are used again, so that collecting early costs little; more with environments, where collecting is a good part of what a document
+// costs and the limit below keeps the process small. GOGC in the environment wins. // I6
+const (
+	gcAlone      = 50
+	gcDelivering = 150
+)
 
 // What the program may hold before it collects garbage whatever that costs: to capture alone, with one environment, and for each
 // further one. It is no hard limit; GOMEMLIMIT in the environment wins. // I6
 const (
 	memoryAlone = 34 << 20
 	memoryFirst = 100 << 20
-	memoryEach  = 24 << 20
+	memoryEach  = 20 << 20
 )
 
-func memoryLimit(environments int) int64 {
+// garbage gives both for a number of environments.
+func garbage(environments int) (percent int, limit int64) {
 	if environments == 0 {
-		return memoryAlone
+		return gcAlone, memoryAlone
 	}
-	return memoryFirst + memoryEach*int64(environments-1)
+	return gcDelivering, memoryFirst + memoryEach*int64(environments-1)
+}
+
+// boundMemory sets the collector for so many environments, unless the surroundings say otherwise. // I6
+func boundMemory(environments int) {
+	percent, limit := garbage(environments)
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(percent)
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(limit)
+	}
 }
 
 type runCmd struct {
@@ -51,12 +67,7 @@ func (c runCmd) Run(ctx context.Context, s std) error {
 	if err != nil {
 		return err
 	}
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(memoryLimit(len(cfg.Environments)))
-	}
+	boundMemory(len(cfg.Environments))
 	log := telemetry.NewLogger(s.err, cfg.Log.Format, cfg.Log.Level)
 	tel, err := telemetry.New(ctx, telemetry.Config{OTLP: cfg.Telemetry.OTLP, Sample: *cfg.Telemetry.Sample, Version: version, Log: log})
 	if err != nil {

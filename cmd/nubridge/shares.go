@@ -24,7 +24,7 @@ func (p portalShares) Share() nuorder.Share {
 	if s.InFlight <= 0 {
 		s.InFlight = -1
 	}
-	return nuorder.Share{Rate: s.Rate, Concurrency: s.InFlight, NotBefore: s.NotBefore}
+	return nuorder.Share{Rate: s.Rate, Concurrency: s.InFlight, NotBefore: s.NotBefore, Instances: s.Instances}
 }
 
 // Throttled binds the other instances too.

@@ -105,12 +105,17 @@ func worse(a, b string) string {
 
 // statusReport is how the bridge stands at a moment.
 type statusReport struct {
-	Verdict      string              `json:"verdict"`
-	Why          []string            `json:"why"`
-	At           time.Time           `json:"at"`
-	Instance     instanceReport      `json:"instance"`
+	Verdict  string         `json:"verdict"`
+	Why      []string       `json:"why"`
+	At       time.Time      `json:"at"`
+	Instance instanceReport `json:"instance"`
+	// Instances are all that live and share the ledger.
+	Instances    []liveInstance      `json:"instances"`
 	Capture      *captureReport      `json:"capture,omitempty"`
 	Environments []environmentReport `json:"environments"`
+	// parts are those of all instances, held tells that one of them holds a changed mapping.
+	parts []partReport
+	held  bool
 }
 
 // instanceReport is the running instance that was asked.
@@ -168,7 +173,7 @@ type environmentReport struct {
 	Orders  *ordersReport `json:"orders,omitempty"`
 }
 
-// flowReport is one flow: what the ledger and Kafka say for all instances, and how the one that was asked works.
+// flowReport is one flow: what the ledger and Kafka say for all instances, and how they work together.
 type flowReport struct {
 	Flow    string        `json:"flow"`
 	Mode    string        `json:"mode"`
@@ -183,7 +188,7 @@ type flowReport struct {
 	Waiting int64         `json:"waiting_keys"`
 	Parked  int64         `json:"parked_keys"`
 	Reasons []reasonCount `json:"parked_reasons"`
-	// FreshnessS is the age of the oldest change that is read and not settled, by the instance that was asked.
+	// FreshnessS is the age of the oldest change that is read and not settled, in any instance.
 	FreshnessS    *float64    `json:"freshness_s,omitempty"`
 	WaitingSinceS float64     `json:"oldest_waiting_s"`
 	SettledAt     *time.Time  `json:"settled_at,omitempty"`

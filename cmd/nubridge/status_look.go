@@ -64,7 +64,21 @@ func (w *statusWatcher) close() {
 // look reads everything once and forms the verdict. Without the ledger there is nothing to say; what else is away is part of the report.
 func (w *statusWatcher) look(ctx context.Context) (*statusReport, error) {
 	r := &statusReport{Verdict: verdictInStep, Why: []string{}, At: time.Now().UTC()}
-	running := w.instance(ctx, &r.Instance)
+	states, live, err := w.instances(ctx, w.instance(ctx, &r.Instance))
+	if err != nil {
+		return nil, err
+	}
+	r.Instances = live
+	running := together(states)
+	for _, s := range states {
+		for _, p := range s.Parts {
+			if len(states) > 1 {
+				p.Part = s.Instance + ": " + p.Part
+			}
+			r.parts = append(r.parts, p)
+		}
+		r.held = r.held || s.HeldReload
+	}
 	kafkaErr := ping(ctx, w.kafka.Ping)
 	if kafkaErr != nil {
 		r.finding(verdictStopped, "Kafka does not answer: %v", kafkaErr)
@@ -103,8 +117,8 @@ func (w *statusWatcher) topicGap(ctx context.Context) error {
 	return gap
 }
 
-// instance asks the running instance's console.
-func (w *statusWatcher) instance(ctx context.Context, r *instanceReport) map[string]environmentState {
+// instance asks the running instance's console; nil if it does not answer.
+func (w *statusWatcher) instance(ctx context.Context, r *instanceReport) *instanceState {
 	if w.server == "" {
 		r.Trouble = "http.listen is off"
 		return nil
@@ -121,11 +135,7 @@ func (w *statusWatcher) instance(ctx context.Context, r *instanceReport) map[str
 	}
 	r.Reached, r.Version, r.Name, r.Parts = true, state.Version, state.Instance, state.Parts
 	r.HeldReload = state.HeldReload
-	found := map[string]environmentState{}
-	for _, e := range state.Environments {
-		found[e.Name] = e
-	}
-	return found
+	return &state
 }
 
 func (w *statusWatcher) get(ctx context.Context, path string, into any) error {

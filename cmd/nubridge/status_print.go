@@ -22,10 +22,10 @@ func (r *statusReport) finding(verdict, format string, args ...any) {
 
 // judge forms the verdict, the worst reason first for whoever reads one line alone.
 func (r *statusReport) judge() {
-	if !r.Instance.Reached && r.Instance.Address != "" {
+	if !r.Instance.Reached && r.Instance.Address != "" && len(r.Instances) == 0 {
 		r.finding(verdictStopped, "%s: is nubridge running? (--server names another address)", r.Instance.Trouble)
 	}
-	if r.Instance.HeldReload {
+	if r.held {
 		r.finding(verdictAttention, "a changed mapping is held because it alters much; nubridge reload --confirm takes it over")
 	}
 	r.judgeCapture(r.judgeParts())
@@ -48,12 +48,12 @@ func (r *statusReport) judge() {
 	}
 }
 
-// judgeParts names the parts of the instance that stand still, and tells whether capture is one.
+// judgeParts names the parts that stand still, and tells whether capture is one.
 func (r *statusReport) judgeParts() (capture bool) {
-	for _, p := range r.Instance.Parts {
+	for _, p := range r.parts {
 		if p.State == string(lifecycle.Halted) || p.State == string(lifecycle.Failing) {
 			r.finding(verdictStopped, "%s", partLine(p.Part, p.State, p.Code, p.Cause, p.Mend))
-			capture = capture || p.Part == "capture"
+			capture = capture || p.Part == "capture" || strings.HasSuffix(p.Part, ": capture")
 		}
 	}
 	return capture
@@ -136,6 +136,12 @@ func (r *statusReport) print(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	if r.Capture != nil {
 		r.Capture.print(w)
+	}
+	if len(r.Instances) > 1 {
+		fmt.Fprint(w, "\ninstance\ttold\tkeys\tin flight\tpartitions\n")
+		for _, i := range r.Instances {
+			fmt.Fprintf(w, "%s\t%s ago\t%d\t%d\t%d\n", i.Name, ago(time.Duration(i.AgeS*float64(time.Second))), i.Keys, i.InFlight, i.Partitions)
+		}
 	}
 	for _, e := range r.Environments {
 		e.print(w)

@@ -18,7 +18,8 @@ import (
 
 // verifyCmd groups comparisons of what is on both sides.
 type verifyCmd struct {
-	Orders verifyOrdersCmd `cmd:"" help:"Compare NuORDER's orders with the ledger and with the OMS by reference."`
+	Documents verifyDocumentsCmd `cmd:"" help:"Compare NuORDER's products, companies and stock with what the mapping makes of the OMS, and rebuild a lost ledger."`
+	Orders    verifyOrdersCmd    `cmd:"" help:"Compare NuORDER's orders with the ledger and with the OMS by reference."`
 }
 
 type verifyOrdersCmd struct {
@@ -60,34 +61,44 @@ func (c verifyOrdersCmd) Run(ctx context.Context, s std) error {
 	if m := cfg.Environments[name].Flows["orders_in"]; m != "on" && m != "test" {
 		return usageError{fmt.Errorf("orders_in of %s is %q; expected on or test", name, orDash(m))}
 	}
+	return besideRun(ctx, s, cfg, name, func(ctx context.Context, e *environment) error { return c.audit(ctx, s, e) })
+}
+
+// besideRun assembles one environment beside the running bridge, which leaves it a part of the portal's limits, and hands it over.
+func besideRun(ctx context.Context, s std, cfg *config.Config, name string, do func(context.Context, *environment) error) error {
 	tel, err := telemetry.New(ctx, telemetry.Config{Sample: *cfg.Telemetry.Sample, OTLP: cfg.Telemetry.OTLP, Version: version})
 	if err != nil {
 		return err
 	}
-	only := *cfg // the one environment, and nothing of capture
-	only.Capture.Off = true
-	only.Environments = map[string]*config.Environment{name: cfg.Environments[name]}
 	log := telemetry.NewLogger(s.err, cfg.Log.Format, slog.LevelWarn.String())
 	g := lifecycle.NewGroup(log, grace)
 	defer g.Stop()
 	g.Close("telemetry", tel.Close)
-	b, err := assemble(ctx, &only, tel, log)
+	b, err := assemble(ctx, onlyEnvironment(cfg, name), tel, log)
 	if err != nil {
 		return err
 	}
 	g.Close("connections", func(context.Context) error { b.close(); return nil })
 	g.Go("ledger", b.store.Listen)
-	g.Go("shares", b.envs[0].shares.Run) // the running bridge leaves it a part of the portal's limits
-	return c.audit(ctx, s, b, name)
+	g.Go("shares", b.envs[0].shares.Run)
+	return do(ctx, b.envs[0])
 }
 
-func (c verifyOrdersCmd) audit(ctx context.Context, s std, b *bridge, name string) error {
-	audit, err := b.envs[0].poller.Audit(ctx, c.Grace)
+// onlyEnvironment gives the configuration of one environment, and nothing of capture.
+func onlyEnvironment(cfg *config.Config, name string) *config.Config {
+	only := *cfg
+	only.Capture.Off = true
+	only.Environments = map[string]*config.Environment{name: cfg.Environments[name]}
+	return &only
+}
+
+func (c verifyOrdersCmd) audit(ctx context.Context, s std, e *environment) error {
+	audit, err := e.poller.Audit(ctx, c.Grace)
 	if err != nil {
 		return err
 	}
 	if c.Repair {
-		err := b.store.Record(ctx, ledger.Action{Who: whoami(), What: "orders.repair", Environment: name, Reason: c.Reason})
+		err := e.bridge.store.Record(ctx, ledger.Action{Who: whoami(), What: "orders.repair", Environment: e.name, Reason: c.Reason})
 		if err != nil {
 			return err
 		}
@@ -102,7 +113,7 @@ func (c verifyOrdersCmd) audit(ctx context.Context, s std, b *bridge, name strin
 	}
 	if c.JSON {
 		err = printJSON(s.out, map[string]any{
-			"environment": name, "rows": audit.Rows, "listed": audit.Listed, "searched": audit.Searched, "doubled": audit.Doubled, "open": open, "findings": rows,
+			"environment": e.name, "rows": audit.Rows, "listed": audit.Listed, "searched": audit.Searched, "doubled": audit.Doubled, "open": open, "findings": rows,
 		})
 	} else {
 		err = printFindings(s, audit, rows, c.Repair)

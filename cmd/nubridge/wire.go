@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"nubridge/cdc"
@@ -132,6 +133,7 @@ func (b *bridge) start(g *lifecycle.Group) error {
 		b.part(g, "capture", b.captureLife, nil)
 	}
 	g.Go("mended", b.hearMended)
+	g.Go("report", b.report)
 	return nil
 }
 
@@ -198,15 +200,15 @@ func (b *bridge) openCapture(ctx context.Context, captures *ledger.Captures, log
 	if err != nil {
 		return cdc.Session{}, err
 	}
-	if err := kafkalog.Gone(written(known(recorded), wanted), topics); err != nil {
-		return cdc.Session{}, err
-	}
 	k := b.cfg.Kafka
 	publisher, err := kafkalog.Open(ctx, b.kafka, kafkalog.PublisherConfig{
-		Known: known(recorded), Plain: !*k.Idempotence, Compression: k.Compression, Fence: "nubridge-capture-" + b.cfg.Capture.Name,
+		Known: written(known(recorded), wanted), Plain: !*k.Idempotence, Compression: k.Compression, Fence: "nubridge-capture-" + b.cfg.Capture.Name,
 		Create: &kafkalog.Topic{Partitions: k.Partitions, Replication: k.Replication},
 		Keep: func(ctx context.Context, t kafkalog.TopicInfo) error {
 			return captures.KeepTopics(ctx, b.cfg.Capture.Name, []ledger.CapturedTopic{{Name: t.Name, ID: t.ID, Partitions: t.Partitions}})
+		},
+		Hole: func(ctx context.Context, topic string) error {
+			return captures.HoldTopic(ctx, b.cfg.Capture.Name, topic, kafkalog.HoleID)
 		},
 	}, topics, log)
 	if err != nil {
@@ -269,7 +271,7 @@ func captureConfig(cfg *config.Config, tables []string) pgsource.Config {
 	return pgsource.Config{
 		DatabaseURL: cfg.OMS.URL.Reveal(), Capture: c.Name, Slot: c.Slot, Publication: c.Publication, TopicPrefix: c.TopicPrefix, Tables: tables,
 		Snapshot: pgsource.SnapshotMode(c.Snapshot), StatusInterval: c.StatusInterval, HeartbeatInterval: c.HeartbeatInterval,
-		FailoverSlot: c.Failover, Protocol: c.Protocol, SpillDir: cfg.Resolve(c.SpillDir), SpillCap: c.SpillLimitMB << 20, Version: version,
+		FailoverSlot: c.Failover, Protocol: c.Protocol, SpillDir: cfg.Resolve(c.SpillDir), SpillCap: c.SpillLimitMB << 20, RowBytes: c.MaxRowMB << 20, Version: version,
 	}
 }
 
@@ -326,14 +328,23 @@ func openOMS(ctx context.Context, cfg *config.Config) (*pgxpool.Pool, error) {
 	pc.MaxConns = max(pc.MaxConns, 8)
 	pc.ConnConfig.RuntimeParams["jit"] = "off"       // reads by key are over before they are compiled
 	pc.ConnConfig.RuntimeParams["datestyle"] = "ISO" // a database may have another habit, and the mapping reads texts
+	if _, set := pc.ConnConfig.RuntimeParams["random_page_cost"]; !set {
+		// A handful of keys is looked up, mostly in memory. The server's default is for a disk that seeks: from some ten keys on it
+		// would rather read a whole stock table.
+		pc.ConnConfig.RuntimeParams["random_page_cost"] = "1.1"
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, pc)
 	if err != nil {
 		return nil, fmt.Errorf("connect to the OMS database: %w", err)
 	}
 	if err := ping(ctx, pool.Ping); err != nil {
 		pool.Close()
+		code := pgsource.CodeUnreachable
+		if pg, ok := errors.AsType[*pgconn.PgError](err); ok && (strings.HasPrefix(pg.Code, "28") || pg.Code == "3D000") {
+			code = pgsource.CodeAuth // it answers, and knows no such role, password or database
+		}
 		return nil, &fault.Error{
-			Kind: fault.Halt, Code: pgsource.CodeUnreachable, Err: fmt.Errorf("connect to the OMS database %s:%d: %w", pc.ConnConfig.Host, pc.ConnConfig.Port, err),
+			Kind: fault.Halt, Code: code, Err: fmt.Errorf("connect to the OMS database %s:%d: %w", pc.ConnConfig.Host, pc.ConnConfig.Port, err),
 			Hint: "check oms.url, that the server runs, and its pg_hba.conf",
 		}
 	}

@@ -74,6 +74,7 @@ func (e *environment) newOrders() (err error) {
 		Environment: e.name, Unreferenced: e.cfg.Flows[string(mapper.OrdersIn)] == "on", Since: e.cfg.Orders.Since,
 		Merge: e.cfg.NuORDER.Unsure.Arrays == "merge", Polled: e.cfg.Orders.Statuses, CreateSettle: o.Settle, CreateAttempts: o.Attempts,
 		DoubtStock: e.bridge.store.DoubtStock, Shipments: e.cfg.Flows[string(mapper.Shipments)] == "on",
+		Creation: e.cfg.Flows[string(mapper.OrderCreation)] == "on",
 	})
 	return err
 }

@@ -62,6 +62,8 @@ type Capture struct {
 	SpillDir string `yaml:"spill_dir"`
 	// SpillLimitMB caps the spill; 20480 by default.
 	SpillLimitMB int64 `yaml:"spill_limit_mb"`
+	// MaxRowMB bounds a row; the largest values of a longer one are left out. 256 by default.
+	MaxRowMB int `yaml:"max_row_mb"`
 	// Protocol is pgoutput's version, 1 or 2; 2 by default.
 	Protocol int `yaml:"protocol"`
 }

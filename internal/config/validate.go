@@ -27,6 +27,7 @@ func (c *Config) defaults() {
 	setDefault(&d.StatusInterval, 5*time.Second)
 	setDefault(&d.HeartbeatInterval, 10*time.Second)
 	setDefault(&d.SpillLimitMB, 20480)
+	setDefault(&d.MaxRowMB, 256)
 	setDefault(&d.Protocol, 2)
 	setDefault(&c.Kafka.Partitions, 6)
 	setDefault(&c.Kafka.Replication, 1)
@@ -127,6 +128,9 @@ func (c *Config) validate() []string {
 	f.oneOf("log.format", c.Log.Format, "text", "json")
 	if c.Capture.Protocol != 1 && c.Capture.Protocol != 2 {
 		f.add("capture.protocol is %d; expected 1 or 2", c.Capture.Protocol)
+	}
+	if c.Capture.MaxRowMB < 1 {
+		f.add("capture.max_row_mb is %d; expected at least 1", c.Capture.MaxRowMB)
 	}
 	for _, n := range []struct{ key, value string }{
 		{"capture.name", c.Capture.Name},

@@ -82,14 +82,16 @@ func CodeOf(err error) string {
 	return "unknown"
 }
 
-// ExitCode is what a command that fails with this error exits with: 3 for a dependency that cannot be reached, 2 for one that
-// is set up wrongly, 1 for the rest.
+// ExitCode is what a command that fails with this error exits with: 3 for a dependency that cannot be reached or may answer
+// otherwise later, 2 for one that is set up wrongly, 1 for the rest.
 func (e *Error) ExitCode() int {
 	switch {
 	case strings.HasSuffix(e.Code, "_unreachable"):
 		return 3
 	case e.Kind == Halt, e.Code == "unauthorized", e.Code == "forbidden":
 		return 2
+	case e.Kind == Retry, e.Kind == Throttle:
+		return 3
 	default:
 		return 1
 	}

@@ -45,9 +45,9 @@ func (c *Captures) LoadCapture(ctx context.Context, capture string) (*cdc.Captur
 	var timeline, epoch, lastEpoch, index int64
 	var tables []byte
 	err := c.pool.QueryRow(ctx, `
-		select system_id, timeline, slot, publication, epoch, last_epoch, last_commit::text, last_index, through::text, tables, gap_reason, accept_gap
+		select system_id, timeline, slot, publication, epoch, last_epoch, last_commit::text, last_index, through::text, tables, gap_reason, accept_gap, reader
 		from captures where capture = $1`, capture).
-		Scan(&s.SystemID, &timeline, &s.Slot, &s.Publication, &epoch, &lastEpoch, &commit, &index, &through, &tables, &s.GapReason, &s.AcceptGap)
+		Scan(&s.SystemID, &timeline, &s.Slot, &s.Publication, &epoch, &lastEpoch, &commit, &index, &through, &tables, &s.GapReason, &s.AcceptGap, &s.Reader)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}
@@ -75,14 +75,14 @@ func (c *Captures) SaveCapture(ctx context.Context, capture string, s cdc.Captur
 		return fmt.Errorf("save capture %q: %w", capture, err)
 	}
 	_, err = c.pool.Exec(ctx, `
-		insert into captures (capture, system_id, timeline, slot, publication, epoch, last_epoch, last_commit, last_index, through, tables, gap_reason, accept_gap)
-		values ($1, $2, $3, $4, $5, $6, $7, $8::text::pg_lsn, $9, $10::text::pg_lsn, $11, $12, $13)
+		insert into captures (capture, system_id, timeline, slot, publication, epoch, last_epoch, last_commit, last_index, through, tables, gap_reason, accept_gap, reader)
+		values ($1, $2, $3, $4, $5, $6, $7, $8::text::pg_lsn, $9, $10::text::pg_lsn, $11, $12, $13, $14)
 		on conflict (capture) do update set system_id = excluded.system_id, timeline = excluded.timeline, slot = excluded.slot,
 		    publication = excluded.publication, epoch = excluded.epoch, last_epoch = excluded.last_epoch, last_commit = excluded.last_commit,
 		    last_index = excluded.last_index, through = excluded.through, tables = excluded.tables, gap_reason = excluded.gap_reason,
-		    accept_gap = excluded.accept_gap, started_at = now()`,
+		    accept_gap = excluded.accept_gap, reader = excluded.reader, started_at = now()`,
 		capture, s.SystemID, int64(s.Timeline), s.Slot, s.Publication, int64(s.Epoch), int64(s.Last.Epoch), s.Last.Commit.String(),
-		int64(s.Last.Index), s.Through.String(), tables, s.GapReason, s.AcceptGap)
+		int64(s.Last.Index), s.Through.String(), tables, s.GapReason, s.AcceptGap, s.Reader)
 	if err != nil {
 		return fmt.Errorf("save capture %q: %w", capture, err)
 	}

@@ -45,3 +45,38 @@ func TestAnAcknowledgedPositionNeverMovesBack(t *testing.T) {
 		t.Error("a capture that is not there was acknowledged")
 	}
 }
+
+// What is wrong with a topic stays until somebody accepts it, whatever a later publisher finds. // I8
+func TestHeldTopicStaysUntilAGapIsAccepted(t *testing.T) {
+	t.Parallel()
+	c := ledger.NewCaptures(setup(t).Pool())
+	ctx := t.Context()
+	if err := c.SaveCapture(ctx, "oms", cdc.CaptureState{SystemID: "1", Timeline: 1, Slot: "s", Publication: "p", Epoch: 2}); err != nil {
+		t.Fatal(err)
+	}
+	want := func(id string) {
+		t.Helper()
+		topics, err := c.Topics(ctx, "oms")
+		if err != nil || len(topics) != 1 || topics[0].ID != id || topics[0].Partitions != 6 {
+			t.Fatalf("got %+v, %v, want id %s", topics, err, id)
+		}
+	}
+	keep := func() {
+		t.Helper()
+		if err := c.KeepTopics(ctx, "oms", []ledger.CapturedTopic{{Name: "t", ID: "x", Partitions: 6}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	keep()
+	want("x")
+	if err := c.HoldTopic(ctx, "oms", "t", "held"); err != nil {
+		t.Fatal(err)
+	}
+	keep()
+	want("held")
+	if err := c.AcceptGap(ctx, "oms", "by hand"); err != nil {
+		t.Fatal(err)
+	}
+	keep()
+	want("x")
+}

@@ -42,3 +42,13 @@ func (c *Captures) KeepTopics(ctx context.Context, capture string, topics []Capt
 	}
 	return nil
 }
+
+// HoldTopic records that a topic is not as it should be, in place of its identity, until a gap is accepted. // I8
+func (c *Captures) HoldTopic(ctx context.Context, capture, topic, id string) error {
+	_, err := c.pool.Exec(ctx, `insert into capture_topics (capture, topic, id, partitions) values ($1, $2, $3, 0)
+		on conflict (capture, topic) do update set id = excluded.id`, capture, topic, id)
+	if err != nil {
+		return fmt.Errorf("record the topics of capture %q: %w", capture, err)
+	}
+	return nil
+}

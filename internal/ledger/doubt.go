@@ -34,13 +34,19 @@ func RankOf(flow mapper.Flow) int {
 	}
 }
 
-const doubtSQL = `
-with l as (
-    select key from objects where environment = $1 and kind = $3 and key = any($5) order by key for update
+// markSQL marks a part, $4, of the objects named by w in doubt.
+const markSQL = `l as (
+    select o.environment, o.kind, o.key from w join objects o on (o.environment, o.kind, o.key) = (w.environment, w.kind, w.key)
+    order by o.key for update of o
 ), marked as (
-    update objects o set doubt = case when $4 = any(doubt) then doubt else doubt || $4::text end, doubt_seq = doubt_seq + 1
-    from l where (o.environment, o.kind, o.key) = ($1, $3, l.key)
-), asked as (
+    update objects o set doubt = case when cardinality(array_positions(doubt, $4::text)) > 1 then doubt else doubt || $4::text end, doubt_seq = doubt_seq + 1
+    from l where (o.environment, o.kind, o.key) = (l.environment, l.kind, l.key)
+)`
+
+const doubtSQL = `
+with w as materialized (
+    select $1::text as environment, $3::text as kind, key from unnest($5::text[]) as w(key)
+), ` + markSQL + `, asked as (
     insert into requests as r (environment, flow, key, reason, rank)
     select $1, $2, key, $6, $7 from unnest($5::text[]) as k(key) order by key
     on conflict (environment, flow, key) do update set seq = r.seq + 1, not_before = now(), rank = least(r.rank, excluded.rank),
@@ -88,13 +94,21 @@ func (s *Store) WakeStock(ctx context.Context, environment string, remoteIDs, br
 // stockOf finds the keys of the stock of products.
 func (s *Store) stockOf(ctx context.Context, environment string, remoteIDs, brandIDs []string) ([]mapper.Key, error) {
 	rows, err := s.pool.Query(ctx, `
-        select distinct t.key from objects t where t.environment = $1 and t.kind = $4 and (
-            t.key in (select p.key from objects p where p.environment = $1 and p.kind = $5
-                and (p.remote_id <> '' and p.remote_id = any($2) or p.remote_key <> '' and p.remote_key = any($3)
-                    or p.stored_key <> '' and p.stored_key <> p.remote_key and p.stored_key = any($3)))
-            or t.remote_id <> '' and t.remote_id = any($2) or t.remote_key <> '' and t.remote_key = any($3)
-            or t.stored_key <> '' and t.stored_key <> t.remote_key and t.stored_key = any($3))
-        order by t.key`, environment, remoteIDs, brandIDs, mapper.Stock, mapper.Product)
+        with k as (
+            select $1::text as environment, kind from unnest(array[$4, $5]::text[]) as k(kind)
+        ), i as materialized (
+            select k.*, id from k cross join unnest($2::text[]) as i(id)
+        ), b as materialized (
+            select k.*, name from k cross join unnest($3::text[]) as b(name)
+        ), named as materialized (
+            select o.environment, $4::text as kind, o.key from i join objects o
+                on (o.environment, o.kind, o.remote_id) = (i.environment, i.kind, i.id) and o.remote_id <> ''
+            union select o.environment, $4::text, o.key from b join objects o
+                on (o.environment, o.kind, o.remote_key) = (b.environment, b.kind, b.name) and o.remote_key <> ''
+            union select o.environment, $4::text, o.key from b join objects o
+                on (o.environment, o.kind, o.stored_key) = (b.environment, b.kind, b.name) and o.stored_key <> o.remote_key and o.stored_key <> ''
+        )
+        select t.key from named n join objects t on (t.environment, t.kind, t.key) = (n.environment, n.kind, n.key) order by t.key`, environment, remoteIDs, brandIDs, mapper.Stock, mapper.Product)
 	if err != nil {
 		return nil, fmt.Errorf("find the stock of %d products: %w", len(remoteIDs)+len(brandIDs), err)
 	}
@@ -121,7 +135,9 @@ func (s *Store) Learn(ctx context.Context, o Object) error {
 		identity = map[string]string{}
 	}
 	_, err := s.pool.Exec(ctx, `
-        with learned as (
+        with hit as materialized (
+            select environment, flow, key from waiting where parents && array[$2 || ':' || $3]
+        ), learned as (
             insert into objects as o (environment, kind, key, known, remote_id, remote_key, stored_key, identity)
             values ($1, $2, $3, $4, $5, $6, $7, $8)
             on conflict (environment, kind, key) do update set known = o.known or excluded.known,
@@ -131,8 +147,8 @@ func (s *Store) Learn(ctx context.Context, o Object) error {
                 identity = o.identity || excluded.identity
         ), released as (
             insert into requests as r (environment, flow, key, reason, rank)
-            select environment, flow, key, 'released', `+rankOfFlow+` from waiting
-            where $4 and environment = $1 and parents && array[$2 || ':' || $3] order by flow, key
+            select environment, flow, key, 'released', `+rankOfFlow+` from hit
+            where $4 and environment = $1 order by flow, key
             on conflict (environment, flow, key) do update set seq = r.seq + 1, not_before = now(), rank = 0
             returning flow
         )
@@ -182,11 +198,17 @@ func (s *Store) Move(ctx context.Context, from ObjectID, to Object, fromToken in
 	return moved, true, rows.Err()
 }
 
-const stockPassStep = time.Minute
+const (
+	stockPassStep = time.Minute
+	// stockRounds is how often all stock is looked over in a pass, stockRested which part of a pass a figure may rest: one that was
+	// written a moment ago, as in a first load, is not written again, and none is older than a pass.
+	stockRounds = 4
+	stockRested = 0.7
+)
 
-// RollStock takes the next step of a rolling pass over all stock at NuORDER: about once a minute the next few objects are
-// marked in doubt, so that each is written again within a pass. It spreads the pass evenly, works across instances, and
-// returns how many it marked.
+// RollStock takes the next step of a rolling pass over all stock at NuORDER: about once a minute it looks over the next few objects and
+// marks those in doubt that were not written for most of a pass, so that each is written again within a pass. It spreads the work evenly,
+// works across instances, and returns how many it marked.
 func (s *Store) RollStock(ctx context.Context, environment string, pass time.Duration) (int, error) {
 	var after string
 	var total int64
@@ -206,20 +228,31 @@ func (s *Store) RollStock(ctx context.Context, environment string, pass time.Dur
 			return 0, fmt.Errorf("count the stock: %w", err)
 		}
 	}
-	steps := max(int64(pass/stockPassStep), 1)
+	steps := max(int64(pass/stockRounds/stockPassStep), 1)
 	limit := (total + steps - 1) / steps
-	rows, err := s.pool.Query(ctx, `select key from objects where environment = $1 and kind = $2 and key > $3 and known order by key limit $4`,
-		environment, mapper.Stock, after, limit)
+	rows, err := s.pool.Query(ctx, `
+        select key, coalesce(part_at[array_position(parts, 'stock')], '-infinity') < now() - make_interval(secs => $5)
+        from objects where environment = $1 and kind = $2 and key > $3 and known order by key limit $4`,
+		environment, mapper.Stock, after, limit, stockRested*pass.Seconds())
 	if err != nil {
 		return 0, fmt.Errorf("roll over the stock: %w", err)
 	}
-	keys, err := pgx.CollectRows(rows, pgx.RowTo[mapper.Key])
+	var keys []mapper.Key
+	var key mapper.Key
+	var due bool
+	looked := int64(0)
+	_, err = pgx.ForEachRow(rows, []any{&key, &due}, func() error {
+		if looked++; due {
+			keys = append(keys, key)
+		}
+		return nil
+	})
 	if err != nil {
 		return 0, fmt.Errorf("roll over the stock: %w", err)
 	}
 	next := ""
-	if int64(len(keys)) == limit && limit > 0 {
-		next = string(keys[len(keys)-1])
+	if looked == limit && limit > 0 {
+		next = string(key)
 	}
 	if err := s.doubt(ctx, environment, mapper.Inventory, keys, "daily_pass", RankBulk); err != nil {
 		return 0, err

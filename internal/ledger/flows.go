@@ -36,19 +36,34 @@ func (s *Store) FlowState(ctx context.Context, environment string, flow mapper.F
 	return f, nil
 }
 
-// Pause stops a flow in all instances until Resume. The first cause stays.
-func (s *Store) Pause(ctx context.Context, environment string, flow mapper.Flow, code, reason, by string) error {
-	_, err := s.pool.Exec(ctx, `
+// Pausing is why a flow is stopped, and by whom.
+type Pausing struct {
+	Code, Reason, By string
+	// Action and Limit, where an action is given ("create", "update" or "archive"), are a guard: the flow stops only if at least so
+	// much is counted in this hour when the pause is written, so that a guard which still knows the counts from before a Resume
+	// does not stop the flow again.
+	Action string
+	Limit  int64
+}
+
+// Pause stops a flow in all instances until Resume, and says whether it stands. The first cause stays.
+func (s *Store) Pause(ctx context.Context, environment string, flow mapper.Flow, p Pausing) (bool, error) {
+	var paused bool
+	err := s.pool.QueryRow(ctx, `
         with p as (
-            insert into flows as f (environment, flow, paused, code, reason, since, paused_by) values ($1, $2, true, $3, $4, now(), $5)
+            insert into flows as f (environment, flow, paused, code, reason, since, paused_by) select $1, $2, true, $3, $4, now(), $5
+                where $7 = '' or exists (select from counters where environment = $1 and flow = $2 and hour = date_trunc('hour', now())
+                    and case $7 when 'create' then creates when 'archive' then archivals else updates end >= $8)
             on conflict (environment, flow) do update set paused = true, code = excluded.code, reason = excluded.reason,
                 since = excluded.since, paused_by = excluded.paused_by where not f.paused
-        )
-        select pg_notify($6, $1 || '|')`, environment, string(flow), code, reason, by, s.channel())
+            returning 1
+        ), n as (select pg_notify($6, $1 || '|'))
+        select exists (select from p) or exists (select from flows where environment = $1 and flow = $2 and paused) from n`,
+		environment, string(flow), p.Code, p.Reason, p.By, s.channel(), p.Action, p.Limit).Scan(&paused)
 	if err != nil {
-		return fmt.Errorf("pause %s: %w", flow, err)
+		return false, fmt.Errorf("pause %s: %w", flow, err)
 	}
-	return nil
+	return paused, nil
 }
 
 // Resume lets a paused flow go on; the guards of the hour begin anew.

@@ -144,6 +144,34 @@ func TestSettleRefusesAnOlderTokenAndChangesNothing(t *testing.T) {
 	}
 }
 
+// TestAMarkOfAnotherPartLeavesNoDoubtBehind marks the shipments of an order while its lines are under way, and the lines too.
+func TestAMarkOfAnotherPartLeavesNoDoubtBehind(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	join(t, s, mapper.OrderEdits)
+	join(t, s, mapper.Shipments)
+	turn := func(flow mapper.Flow, meanwhile ...mapper.Flow) (was bool) {
+		t.Helper()
+		o := own(t, s, ledger.Owning{Environment: env, Kind: mapper.Order, Flow: flow, Part: ledger.PartOf(flow), Keys: []mapper.Key{"7"}, Lease: time.Minute, Owner: "a"}).Objects[0]
+		for _, f := range meanwhile {
+			if err := s.Doubt(t.Context(), env, f, []mapper.Key{"7"}, "late call"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		settle(t, s, &ledger.Settling{Flow: flow, Seq: o.Token, Settlements: []ledger.Settlement{delivered(o, "A")}})
+		return o.InDoubt
+	}
+	turn(mapper.OrderEdits)
+	turn(mapper.OrderEdits, mapper.Shipments)
+	if !turn(mapper.Shipments) || turn(mapper.OrderEdits) || turn(mapper.Shipments) {
+		t.Error("a mark of the shipments must stay, and take nothing but the shipments with it")
+	}
+	turn(mapper.OrderEdits, mapper.OrderEdits, mapper.OrderEdits, mapper.Shipments)
+	if !turn(mapper.OrderEdits) || turn(mapper.OrderEdits) || !turn(mapper.Shipments) {
+		t.Error("a mark of the same part must stay until the next settlement")
+	}
+}
+
 func TestSettleCountsTouchesOnceAndKeepsTheIdentity(t *testing.T) {
 	t.Parallel()
 	s := setup(t)

@@ -56,7 +56,7 @@ func (l lock) hold(ctx context.Context, name string, take func(context.Context, 
 	lost := context.Cause(inner)
 	cancel(nil)
 	<-watched
-	if err != nil && lost != nil && ctx.Err() == nil {
+	if lost != nil && ctx.Err() == nil { // do may end in peace when its context does
 		return lost
 	}
 	return err

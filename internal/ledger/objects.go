@@ -15,26 +15,29 @@ import (
 const objectColumns = `o.kind, o.key, o.token, o.doubt <> '{}', o.doubt_seq, o.known, o.remote_id, o.remote_key, o.stored_key, o.identity,
     o.parts, o.hashes, o.part_at, o.epoch, o.commit_lsn, o.tx_index`
 
+// wanted begins a statement that looks objects up by name. Environment and kind come to the join as columns, see settleSQL.
+const wanted = "with w as materialized (select distinct $1::text as environment, $2::text as kind, name from unnest($3::text[]) as w(name)) "
+
 // ByRemoteKey finds objects by our name for them at NuORDER, as sent or as NuORDER stored it. The result maps each name
 // asked for to the object that has it; bodies are not loaded.
 func (s *Store) ByRemoteKey(ctx context.Context, environment string, kind mapper.Kind, names []string) (map[string]Object, error) {
-	const sql = `select w.name, ` + objectColumns + ` from unnest($3::text[]) as w(name) join objects o
-        on o.environment = $1 and o.kind = $2 and w.name <> '' and o.remote_key = w.name
-        union all select w.name, ` + objectColumns + ` from unnest($3::text[]) as w(name) join objects o
-        on o.environment = $1 and o.kind = $2 and w.name <> '' and o.stored_key = w.name and o.stored_key <> o.remote_key and o.stored_key <> ''`
+	const sql = wanted + `select w.name, ` + objectColumns + ` from w join objects o
+        on (o.environment, o.kind, o.remote_key) = (w.environment, w.kind, w.name) and o.remote_key <> ''
+        union all select w.name, ` + objectColumns + ` from w join objects o
+        on (o.environment, o.kind, o.stored_key) = (w.environment, w.kind, w.name) and o.stored_key <> o.remote_key and o.stored_key <> ''`
 	return s.find(ctx, environment, sql, environment, kind, names)
 }
 
 // ByRemoteID finds objects by NuORDER's _id.
 func (s *Store) ByRemoteID(ctx context.Context, environment string, kind mapper.Kind, ids []string) (map[string]Object, error) {
-	const sql = `select o.remote_id, ` + objectColumns + ` from objects o
-        where o.environment = $1 and o.kind = $2 and o.remote_id <> '' and o.remote_id = any($3::text[])`
+	const sql = wanted + `select o.remote_id, ` + objectColumns + ` from w join objects o
+        on (o.environment, o.kind, o.remote_id) = (w.environment, w.kind, w.name) and o.remote_id <> ''`
 	return s.find(ctx, environment, sql, environment, kind, ids)
 }
 
 // ByKey reads objects by key without owning them; those that were never touched are missing from the result.
 func (s *Store) ByKey(ctx context.Context, environment string, kind mapper.Kind, keys []mapper.Key) (map[mapper.Key]Object, error) {
-	const sql = `select o.key, ` + objectColumns + ` from objects o where o.environment = $1 and o.kind = $2 and o.key = any($3::text[])`
+	const sql = wanted + `select o.key, ` + objectColumns + ` from w join objects o on (o.environment, o.kind, o.key) = (w.environment, w.kind, w.name)`
 	found, err := s.find(ctx, environment, sql, environment, kind, keys)
 	if err != nil {
 		return nil, err
@@ -56,8 +59,9 @@ func (s *Store) Known(ctx context.Context, environment string, refs []mapper.Ref
 	for i, r := range refs {
 		kinds[i], keys[i] = string(r.Flow.Kind()), string(r.Key)
 	}
-	rows, err := s.pool.Query(ctx, `select w.ord from unnest($2::text[], $3::text[]) with ordinality as w(kind, key, ord)
-        join objects o on (o.environment, o.kind, o.key) = ($1, w.kind, w.key) where o.known`, environment, kinds, keys)
+	rows, err := s.pool.Query(ctx, `with w as materialized (
+            select $1::text as environment, w.* from unnest($2::text[], $3::text[]) with ordinality as w(kind, key, ord)
+        ) select w.ord from w join objects o on (o.environment, o.kind, o.key) = (w.environment, w.kind, w.key) where o.known`, environment, kinds, keys)
 	if err != nil {
 		return nil, fmt.Errorf("look up %d parents: %w", len(refs), err)
 	}
@@ -139,7 +143,8 @@ func (s *Store) Bodies(ctx context.Context, environment string, kind mapper.Kind
 	for k := range objects {
 		keys = append(keys, k)
 	}
-	rows, err := s.pool.Query(ctx, "select key, part, body from bodies where environment = $1 and kind = $2 and key = any($3)", environment, kind, keys)
+	rows, err := s.pool.Query(ctx, wanted+`select b.key, b.part, b.body from w join bodies b
+        on (b.environment, b.kind, b.key) = (w.environment, w.kind, w.name)`, environment, kind, keys)
 	if err != nil {
 		return fmt.Errorf("load bodies: %w", err)
 	}

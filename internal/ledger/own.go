@@ -53,7 +53,7 @@ func PartOf(flow mapper.Flow) string {
 
 const ownSQL = `
 with want as (
-    select key from unnest($3::text[]) as w(key) order by key
+    select $1::text as environment, $2::text as kind, key from unnest($3::text[]) as w(key) order by key
 ), took as (
     insert into objects as o (environment, kind, key, lease_until, owner, doubt)
     select $1, $2, key, clock_timestamp() + make_interval(secs => $4), $5, array[$6::text] from want
@@ -62,7 +62,7 @@ with want as (
         lease_until = clock_timestamp() + make_interval(secs => $4),
         owner = $5,
         was_doubt = $6 = any(o.doubt) or '*' = any(o.doubt),
-        doubt = case when $6 = any(o.doubt) then o.doubt else o.doubt || $6::text end
+        doubt = array_remove(o.doubt, $6) || $6::text
     where o.lease_until is null or o.lease_until <= clock_timestamp()
     returning o.*
 )
@@ -71,10 +71,17 @@ select want.key, took.key is not null, coalesce(extract(epoch from o.lease_until
     took.parts, took.hashes, took.part_at, took.epoch, took.commit_lsn, took.tx_index
 from want
 left join took on took.key = want.key
-left join objects o on took.key is null and (o.environment, o.kind, o.key) = ($1, $2, want.key)`
+left join objects o on took.key is null and (o.environment, o.kind, o.key) = (want.environment, want.kind, want.key)`
+
+const parkedSQL = `
+with w as materialized (
+    select $1::text as environment, $2::text as flow, key from unnest($3::text[]) as w(key)
+)
+select q.key, q.hash from w join parked q on (q.environment, q.flow, q.key) = (w.environment, w.flow, w.key)`
 
 // Own takes leases on remote objects in one statement: those that are free or whose lease has ended. The same statement
-// marks the part in doubt, so that a kill between here and the settlement leaves it so. // decision 5, I3
+// marks the part in doubt, so that a kill between here and the settlement leaves it so. Whoever marks the part meanwhile marks it a
+// second time, which outlasts the settlement; marks of other parts are none of its affair. // decision 5, I3
 // Bodies are not loaded; see Bodies.
 func (s *Store) Own(ctx context.Context, ask Owning) (Owned, error) {
 	owned := Owned{Taken: map[mapper.Key]time.Duration{}, Parked: map[mapper.Key][]byte{}, Deadline: time.Now().Add(ask.Lease)}
@@ -83,7 +90,7 @@ func (s *Store) Own(ctx context.Context, ask Owning) (Owned, error) {
 	}
 	batch := &pgx.Batch{}
 	batch.Queue(ownSQL, ask.Environment, ask.Kind, ask.Keys, ask.Lease.Seconds(), ask.Owner, ask.Part)
-	batch.Queue("select key, hash from parked where environment = $1 and flow = $2 and key = any($3)", ask.Environment, ask.Flow, ask.Keys)
+	batch.Queue(parkedSQL, ask.Environment, ask.Flow, ask.Keys)
 	results := s.pool.SendBatch(ctx, batch)
 	defer func() { _ = results.Close() }()
 	rows, err := results.Query()

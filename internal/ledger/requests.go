@@ -57,13 +57,13 @@ type Hold struct {
 func (s *Store) Claim(ctx context.Context, environment string, flow mapper.Flow, owner string, limit int, hold Hold) ([]Request, error) {
 	rows, err := s.pool.Query(ctx, `
         with due as (
-            select key from requests where environment = $1 and flow = $2 and not_before <= now()
+            select environment, flow, key from requests where environment || '|' || flow = $1 || '|' || $2 and not_before <= now()
                 and (claimed_until is null or claimed_until < now() or claimed_by not in (
                     select instance from settlers where environment = $1 and flow = $2 and at > now() - make_interval(secs => $6)))
             order by rank, requested_at limit $3 for update skip locked
         )
         update requests r set claimed_until = now() + make_interval(secs => $4), claimed_by = $5 from due
-        where (r.environment, r.flow, r.key) = ($1, $2, due.key)
+        where (r.environment, r.flow, r.key) = (due.environment, due.flow, due.key)
         returning r.key, r.reason, r.rank, r.seq, r.requested_at`, environment, flow, limit, hold.Most.Seconds(), owner, hold.Silent.Seconds())
 	if err != nil {
 		return nil, fmt.Errorf("claim requests of %s: %w", flow, err)
@@ -99,10 +99,10 @@ func (s *Store) SweepWaiting(ctx context.Context, environment string, flow mappe
 	}
 	err = s.inTurn(ctx, environment, `
         with w as (
-            select key, parents, touches, since, last_at, trace from waiting where environment = $1 and flow = $2
+            select environment, flow, key, parents, touches, since, last_at, trace from waiting where environment = $1 and flow = $2
         ), late as (
             select key, parents, trace from w where since < now() - make_interval(secs => $3)
-                and not exists (select from parked q where (q.environment, q.flow, q.key) = ($1, $2, w.key))
+                and not exists (select from parked q where (q.environment, q.flow, q.key) = (w.environment, w.flow, w.key))
         ), ip as (
             insert into parked (environment, flow, key, code, rule, value, text, touches, trace)
             select $1, $2, key, 'parent_never_arrived', 'parent', parents[1],
@@ -111,7 +111,7 @@ func (s *Store) SweepWaiting(ctx context.Context, environment string, flow mappe
             on conflict (environment, flow, key) do nothing
         ), ready as (
             select w.key from w cross join unnest(w.parents) as p(name)
-            join objects o on (o.environment, o.kind, o.key) = ($1, split_part(p.name, ':', 1), substr(p.name, strpos(p.name, ':') + 1)) and o.known
+            join objects o on (o.environment, o.kind, o.key) = (w.environment, split_part(p.name, ':', 1), substr(p.name, strpos(p.name, ':') + 1)) and o.known
             union
             select w.key from w cross join unnest(w.parents) as p(name)
             join order_intents i on i.environment = $1 and p.name = 'orders_in:' || i.nuorder_id and i.state in ('MARKED', 'NUMBERED')
@@ -127,7 +127,7 @@ func (s *Store) SweepWaiting(ctx context.Context, environment string, flow mappe
                 from w cross join unnest(w.parents) as p(name)
                 where w.last_at < now() - interval '10 seconds' and w.key not in (select key from ready) and not starts_with(p.name, 'orders_in:')
                     and not exists (select from objects o where (o.environment, o.kind, o.key) =
-                        ($1, split_part(p.name, ':', 1), substr(p.name, strpos(p.name, ':') + 1)) and o.known)
+                        (w.environment, split_part(p.name, ':', 1), substr(p.name, strpos(p.name, ':') + 1)) and o.known)
                 limit 1000) t
             order by t.flow, t.key
             on conflict (environment, flow, key) do nothing returning flow

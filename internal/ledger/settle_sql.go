@@ -8,17 +8,20 @@ const rankOfFlow = "case flow when 'products' then 1 when 'customers' then 2 whe
 // bodies ($33-$35), missing parents ($36-$39), partitions ($40-$48, $55), touches per settlement and partition ($49-$51), and
 // touches above the checkpoint ($52-$54). Only those that orders wait for are asked for at once; the parents of others mostly
 // come by themselves, and the sweep asks for those that do not.
+//
+// Environment, flow and kind come to the joins as columns, not as parameters: where they are constants and the server has no
+// statistics yet, as in the first minute of a new ledger, it takes a scan of all objects of the kind to be the same as a look at one.
 const settleSQL = `
 with s as (
-    select * from unnest($9::text[], $10::bigint[], $11::text[], $12::text[], $13::bigint[], $14::boolean[], $15::boolean[],
-        $16::text[], $17::text[], $18::text[], $19::text[], $20::bigint[], $21::bigint[], $22::bigint[], $23::bigint[],
+    select $1::text as environment, $2::text as flow, $3::text as kind, s.*
+    from unnest($9::text[], $10::bigint[], $11::text[], $12::text[], $13::bigint[], $14::boolean[], $15::boolean[], $16::text[], $17::text[], $18::text[], $19::text[], $20::bigint[], $21::bigint[], $22::bigint[], $23::bigint[],
         $24::text[], $25::bigint[], $26::text[], $27::text[], $28::bytea[]) with ordinality
     as s(key, token, disposition, doubt, doubt_seq, store, known, remote_id, remote_key, stored_key, identity, epoch,
         commit_lsn, tx_index, calls, trace, request, action, cause, hash, ord)
 ), mine as (
     select seq from settlers where (environment, flow, instance) = ($1, $2, $5) for update
 ), locked as (
-    select s.ord from s join objects o on (o.environment, o.kind, o.key) = ($1, $3, s.key)
+    select s.ord from s join objects o on (o.environment, o.kind, o.key) = (s.environment, s.kind, s.key)
     where s.token > 0 and o.token = s.token order by o.key for update of o
 ), stale as (
     select ord from s where token > 0 and ord not in (select ord from locked)
@@ -34,7 +37,8 @@ with s as (
 ), objs as (
     update objects o set lease_until = null, owner = '',
         doubt = case
-            when f.doubt = 'keep' or o.doubt_seq <> f.doubt_seq or f.doubt = 'restore' and o.was_doubt then o.doubt
+            when f.doubt = 'keep' or f.doubt = 'restore' and o.was_doubt then o.doubt
+            when o.doubt_seq <> f.doubt_seq and ('*' = any(o.doubt) or cardinality(array_positions(o.doubt, $4)) > 1) then o.doubt
             when f.doubt = 'restore' then array_remove(o.doubt, $4)
             else array_remove(array_remove(o.doubt, $4), '*') end,
         known = case when f.store then f.known else o.known end,
@@ -50,7 +54,7 @@ with s as (
         tx_index = case when (f.epoch, f.commit_lsn, f.tx_index) > (o.epoch, o.commit_lsn, o.tx_index) then f.tx_index else o.tx_index end,
         settled_at = now(), calls = o.calls + f.calls, trace = case when f.calls > 0 then f.trace else o.trace end
     from f left join p on p.ord = f.ord
-    where f.token > 0 and (o.environment, o.kind, o.key) = ($1, $3, f.key)
+    where f.token > 0 and (o.environment, o.kind, o.key) = (f.environment, f.kind, f.key)
 ), bod as (
     insert into bodies (environment, kind, key, part, body)
     select $1, $3, f.key, b.part, b.body from unnest($33::bigint[], $34::text[], $35::bytea[]) as b(ord, part, body) join f on f.ord = b.ord
@@ -65,22 +69,22 @@ with s as (
         commit_lsn = case when pr.next > c.next then pr.commit_lsn else c.commit_lsn end,
         tx_index = case when pr.next > c.next then pr.tx_index else c.tx_index end
     from pr, go where go.ok and (c.environment, c.flow, c.topic, c.partition) = ($1, $2, pr.topic, pr.partition) and c.token = pr.token
-    returning pr.ord, pr.topic, pr.partition, pr.next, pr.filtered, pr.repeats, pr.superseded
+    returning c.environment, c.flow, pr.ord, pr.topic, pr.partition, pr.next, pr.filtered, pr.repeats, pr.superseded
 ), above as (
     insert into settled_touches (environment, flow, topic, partition, "offset", key)
     select $1, $2, cp.topic, cp.partition, j."offset", j.key from unnest($52::bigint[], $53::bigint[], $54::text[]) as j(part, "offset", key)
     join cp on cp.ord = j.part on conflict do nothing
 ), below as (
     delete from settled_touches t using cp
-    where (t.environment, t.flow, t.topic, t.partition) = ($1, $2, cp.topic, cp.partition) and t."offset" < cp.next
+    where (t.environment, t.flow, t.topic, t.partition) = (cp.environment, cp.flow, cp.topic, cp.partition) and t."offset" < cp.next
 ), tc as (
     select t.ord, sum(t.n)::bigint as n from unnest($49::bigint[], $50::bigint[], $51::bigint[]) as t(ord, part, n)
     join cp on cp.ord = t.part group by t.ord
 ), dw as (
-    delete from waiting w using f where (w.environment, w.flow, w.key) = ($1, $2, f.key) and f.disposition not in ('waiting', 'released')
+    delete from waiting w using f where (w.environment, w.flow, w.key) = (f.environment, f.flow, f.key) and f.disposition not in ('waiting', 'released')
     returning f.ord, w.touches
 ), dp as (
-    delete from parked q using f where (q.environment, q.flow, q.key) = ($1, $2, f.key) and f.disposition not in ('parked', 'released')
+    delete from parked q using f where (q.environment, q.flow, q.key) = (f.environment, f.flow, f.key) and f.disposition not in ('parked', 'released')
     returning f.ord, q.touches
 ), wp as (
     select w.ord, array_agg(w.parent order by w.parent) as parents
@@ -109,16 +113,18 @@ with s as (
         attempts = q.attempts + case when excluded.code = 'absorbed' then 0 else 1 end
 ), dr as (
     delete from requests r using f
-    where (r.environment, r.flow, r.key) = ($1, $2, f.key) and r.seq = f.request and f.disposition <> 'released'
+    where (r.environment, r.flow, r.key) = (f.environment, f.flow, f.key) and r.seq = f.request and f.disposition <> 'released'
 ), ur as (
     update requests r set claimed_until = null from f
-    where (r.environment, r.flow, r.key) = ($1, $2, f.key) and f.request > 0 and r.seq <> f.request and f.disposition <> 'released'
+    where (r.environment, r.flow, r.key) = (f.environment, f.flow, f.key) and f.request > 0 and r.seq <> f.request and f.disposition <> 'released'
     returning r.flow
+), hit as materialized (
+    select environment, flow, key from waiting
+    where parents && (select coalesce(array_agg($3 || ':' || f.key), '{}') from f where f.store and f.known)
 ), rel as (
     insert into requests as r (environment, flow, key, reason, rank)
-    select w.environment, w.flow, w.key, 'released', ` + rankOfFlow + ` from waiting w
-    where w.environment = $1 and w.parents && (select coalesce(array_agg($3 || ':' || f.key), '{}') from f where f.store and f.known)
-        and not (w.flow = $2 and w.key in (select key from f))
+    select w.environment, w.flow, w.key, 'released', ` + rankOfFlow + ` from hit w
+    where w.environment = $1 and not (w.flow = $2 and w.key in (select key from f))
     order by w.flow, w.key
     on conflict (environment, flow, key) do update set seq = r.seq + 1, not_before = now(), rank = least(r.rank, excluded.rank)
     returning flow

@@ -10,9 +10,10 @@ import (
 // inTurn runs one statement that gives one row, alone among the statements of the environment that run so, in one round trip.
 // Settlements of several flows touch each other's requests and waiting keys: side by side they could block each other in a
 // circle, and a key could begin to wait just after its parent's settlement had looked for it.
+// They look at single keys, so the server shall not read a whole table, which it would where it has no statistics of it yet.
 func (s *Store) inTurn(ctx context.Context, environment, sql string, args []any, dest ...any) error {
 	b := &pgx.Batch{}
-	b.Queue("select pg_advisory_xact_lock(hashtextextended($1, 0))", s.schema+"|"+environment)
+	b.Queue("select pg_advisory_xact_lock(hashtextextended($1, 0)), set_config('enable_seqscan', 'off', true)", s.schema+"|"+environment)
 	b.Queue(sql, args...)
 	results := s.pool.SendBatch(ctx, b)
 	_, err := results.Exec()

@@ -104,6 +104,9 @@ func (b *breaker) peek(now time.Time) error {
 	return nil
 }
 
+// probes tells that the breaker waits for what calls show.
+func (b *breaker) probes() bool { return gobreaker.State(b.state.Load()) != gobreaker.StateClosed }
+
 // allow lets a call through; its end must be reported by done.
 func (b *breaker) allow(now time.Time) (done func(error), err error) {
 	settle, err := b.two.Allow()

@@ -110,7 +110,7 @@ func (c *Client) again(r *request, err error, try int) (time.Duration, bool) {
 		return 0, c.budget.spend()
 	case e.Kind != fault.Retry || e.Code == CodeCancelled || e.Code == CodeDeadlineClose || e.Code == CodeAnswerTooLarge:
 		return 0, false
-	case e.Ambiguous && r.once:
+	case e.Ambiguous && r.once, e.Ambiguous && e.After > 0:
 		return 0, false
 	}
 	return jitter(try), c.budget.spend()
@@ -157,6 +157,9 @@ func (c *Client) attempt(ctx context.Context, r *request, try int) (*answer, err
 	defer span.End()
 	sent := c.now()
 	a, err := c.exchange(ctx, r)
+	if err == nil && a.readErr == nil && a.status < http.StatusMultipleChoices {
+		t.answered()
+	}
 	if err == nil {
 		err = classify(r.name(), r.write(), r.want, a, c.config)
 	}
@@ -165,6 +168,9 @@ func (c *Client) attempt(ctx context.Context, r *request, try int) (*answer, err
 		span.SetAttributes(attribute.Int("http.response.status_code", a.status), attribute.String("nuorder.request_token", a.requestToken))
 	}
 	c.called(ctx, r.class, c.now().Sub(sent), a, err)
+	if mayComeLate(err) || err != nil && accepted(a) {
+		unanswered(ctx)
+	}
 	if err != nil {
 		failure = c.explain(err)
 		span.SetAttributes(attribute.String("error.type", fault.CodeOf(err)))
@@ -191,13 +197,18 @@ func (c *Client) exchange(ctx context.Context, r *request) (*answer, error) {
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, transportFault(ctx, r.name(), err, sent.Load(), r.write())
+		e := transportFault(ctx, r.name(), err, sent.Load(), r.write())
+		if e.Ambiguous && timedOut(err) {
+			// Nobody has closed the connection: the portal is at work on it still, and would carry it out after a newer one. // I3
+			e.After = min(c.config.Deadlines.Headers, c.config.Deadlines.Total)
+		}
+		return nil, e
 	}
 	defer resp.Body.Close()
 	a := &answer{status: resp.StatusCode, header: resp.Header, requestToken: token(resp.Header.Get("Request-Token")), at: c.now()}
 	late := time.AfterFunc(bodyTime, cancel)
 	defer late.Stop()
-	a.body, a.readErr = io.ReadAll(io.LimitReader(resp.Body, most+1))
+	a.body, a.readErr = c.readAll(ctx, io.LimitReader(resp.Body, most+1))
 	if a.readErr != nil && errors.Is(outer.Err(), context.Canceled) {
 		return a, transportFault(outer, r.name(), a.readErr, true, r.write())
 	}
@@ -208,6 +219,25 @@ func (c *Client) exchange(ctx context.Context, r *request) (*answer, error) {
 		a.body = c.unquoted(a.body)
 	}
 	return a, nil
+}
+
+// usualAnswer is how long the answers are that are read side by side, in bytes.
+const usualAnswer = 1 << 20
+
+// readAll reads a body. What is longer than usual is read one at a time, so that endless bodies do not fill the memory together. // I6
+func (c *Client) readAll(ctx context.Context, r io.Reader) ([]byte, error) {
+	head, err := io.ReadAll(io.LimitReader(r, usualAnswer))
+	if err != nil || len(head) < usualAnswer {
+		return head, err
+	}
+	select {
+	case c.long <- struct{}{}:
+	case <-ctx.Done():
+		return head, ctx.Err()
+	}
+	defer func() { <-c.long }()
+	rest, err := io.ReadAll(r)
+	return append(head, rest...), err
 }
 
 // unquoted takes our own credentials out of an answer that quotes them. // I11

@@ -40,6 +40,22 @@ func WithRank(ctx context.Context, r Rank) context.Context {
 	return context.WithValue(ctx, rankKey{}, r)
 }
 
+type urgentKey struct{}
+
+// withUrgent lets the calls made with the context rise to the rank of parents when the channel is closed, also while they wait.
+func withUrgent(ctx context.Context, urgent <-chan struct{}) context.Context {
+	if urgent == nil {
+		return ctx
+	}
+	return context.WithValue(ctx, urgentKey{}, urgent)
+}
+
+// urgentOf is nil where nothing can become urgent.
+func urgentOf(ctx context.Context) <-chan struct{} {
+	urgent, _ := ctx.Value(urgentKey{}).(<-chan struct{})
+	return urgent
+}
+
 func rankOf(ctx context.Context, c Class) Rank {
 	if r, ok := ctx.Value(rankKey{}).(Rank); ok {
 		return r

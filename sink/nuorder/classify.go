@@ -34,6 +34,7 @@ const (
 	CodeRowsRefused      = "rows_refused"      // an error inside a 200
 	CodeUnreadable       = "answer_unreadable" // a success whose body is missing, cut or no JSON
 	CodeAnswerTooLarge   = "answer_too_large"
+	CodeContradicts      = "answer_contradicts"  // a success that shows another document or status than was asked for
 	CodeNoAnswer         = "no_answer"           // the connection broke or a deadline passed after the request left
 	CodeUnreachable      = "nuorder_unreachable" // the request never left
 	CodeTLS              = "tls_untrusted"       // the certificate is not to be trusted
@@ -103,7 +104,7 @@ type expect struct {
 
 // remark is the part of any answer that tells of an error.
 type remark struct {
-	Code    any             `json:"code"`
+	Code    json.RawMessage `json:"code"`
 	Message any             `json:"message"`
 	Success any             `json:"success"`
 	Errors  json.RawMessage `json:"errors"`
@@ -124,9 +125,8 @@ func (r remark) refused() bool {
 
 // status gives the status of {code, message} inside a success, zero if there is none. The code of a company is a text.
 func (r remark) status() int {
-	n, ok := r.Code.(json.Number)
-	code, err := strconv.Atoi(string(n))
-	if !ok || err != nil || code < 400 || code > 599 {
+	code, err := strconv.Atoi(string(r.Code))
+	if err != nil || code < 400 || code > 599 {
 		return 0
 	}
 	return code
@@ -243,7 +243,8 @@ func classifyStatus(status int, want expect, a *answer, c Config) *fault.Error {
 	e := &fault.Error{Kind: v.kind, Code: v.code, Ambiguous: v.ambiguous, Hint: v.hint, After: retryAfter(a, c.MaxRetryAfter)}
 	cause := &AnswerError{Status: status}
 	var r remark
-	if decode(a.body, &r) == nil {
+	// What follows the error, such as a proxy's page, takes nothing from it.
+	if json.NewDecoder(bytes.NewReader(a.body)).Decode(&r) == nil {
 		cause.Message = clean(firstText(r.Message, r.Error))
 		e.Field = clean(firstText(r.Field))
 		if status == http.StatusConflict {
@@ -264,6 +265,25 @@ func classifyStatus(status int, want expect, a *answer, c Config) *fault.Error {
 	}
 	return e
 }
+
+// mayComeLate tells whether the portal may yet carry out what failed so: nobody but a gateway has answered, or nobody at all.
+func mayComeLate(err error) bool {
+	e, ok := errors.AsType[*fault.Error](err)
+	if !ok || !e.Ambiguous {
+		return false
+	}
+	a, answered := errors.AsType[*AnswerError](err)
+	switch e.Code {
+	case CodeNoAnswer, CodeCancelled, CodeTimeout:
+		return true
+	case CodeServerError:
+		return answered && (a.Status == http.StatusBadGateway || a.Status == http.StatusGatewayTimeout)
+	}
+	return false
+}
+
+// accepted tells that the portal has taken a call and not yet carried it out.
+func accepted(a *answer) bool { return a != nil && a.status == http.StatusAccepted }
 
 // classifySuccess looks for failures inside a success.
 func classifySuccess(write bool, want expect, a *answer, c Config) *fault.Error {
@@ -286,32 +306,36 @@ func classifySuccess(write bool, want expect, a *answer, c Config) *fault.Error 
 		}
 		return nil
 	}
+	var r remark
+	if body[0] == '{' && decode(body, &r) == nil {
+		return errorInside(r, a, c)
+	}
 	if !json.Valid(body) {
 		return unreadable(CodeUnreadable, "the answer is no JSON", nil)
 	}
-	return errorInside(write, body, a, c)
+	if write && body[0] == '[' {
+		return rowInside(body, a)
+	}
+	return nil
 }
 
-// errorInside finds errors that hide in a success: {code, message}, success false, error or errors not empty, and rows refused by a
-// write.
-func errorInside(write bool, body []byte, a *answer, c Config) *fault.Error {
-	if body[0] == '[' {
-		var rows []json.RawMessage
-		if !write || decode(body, &rows) != nil {
-			return nil
-		}
-		for i, raw := range rows {
-			var r remark
-			if decode(raw, &r) == nil && r.refused() {
-				return rowsRefused(fmt.Sprintf("[%d]", i), r, a.status)
-			}
-		}
+// rowInside finds a row that a write refused.
+func rowInside(body []byte, a *answer) *fault.Error {
+	var rows []json.RawMessage
+	if decode(body, &rows) != nil {
 		return nil
 	}
-	var r remark
-	if body[0] != '{' || decode(body, &r) != nil {
-		return nil
+	for i, raw := range rows {
+		var r remark
+		if decode(raw, &r) == nil && r.refused() {
+			return rowsRefused(fmt.Sprintf("[%d]", i), r, a.status)
+		}
 	}
+	return nil
+}
+
+// errorInside finds errors that hide in a success: {code, message}, success false, error or errors not empty.
+func errorInside(r remark, a *answer, c Config) *fault.Error {
 	if r.refused() {
 		return rowsRefused("", r, a.status)
 	}
@@ -342,12 +366,8 @@ func rowsRefused(field string, r remark, status int) *fault.Error {
 	}
 }
 
-// decode reads JSON without turning numbers into floats.
-func decode(raw []byte, v any) error {
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.UseNumber()
-	return d.Decode(v)
-}
+// decode reads JSON that is whole. It is for types that take numbers as text: a float would not hold them all.
+func decode(raw []byte, v any) error { return json.Unmarshal(raw, v) }
 
 func firstText(values ...any) string {
 	for _, v := range values {

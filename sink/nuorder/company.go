@@ -53,8 +53,9 @@ func (c *Client) CreateCompany(ctx context.Context, body json.RawMessage) (Compa
 // UpdateCompany replaces what the body names of the company with this _id.
 func (c *Client) UpdateCompany(ctx context.Context, id string, body json.RawMessage) (Company, error) {
 	var p Company
-	err := c.fetch(ctx, &request{class: ClassCompanies, method: http.MethodPost, route: "company/{id}", args: []string{id}, body: body}, &p)
-	return p, err
+	r := &request{class: ClassCompanies, method: http.MethodPost, route: "company/{id}", args: []string{id}, body: body}
+	err := c.fetch(ctx, r, &p)
+	return p, r.about(err, p.ID, id)
 }
 
 // UpdateCompanyByCode replaces what the body names of the company with this code.
@@ -67,15 +68,17 @@ func (c *Client) UpdateCompanyByCode(ctx context.Context, code string, body json
 // Company reads one company by _id.
 func (c *Client) Company(ctx context.Context, id string) (Company, error) {
 	var p Company
-	err := c.fetch(ctx, &request{class: ClassCompanies, method: http.MethodGet, route: "company/{id}", args: []string{id}}, &p)
-	return p, err
+	r := &request{class: ClassCompanies, method: http.MethodGet, route: "company/{id}", args: []string{id}}
+	err := c.fetch(ctx, r, &p)
+	return p, r.about(err, p.ID, id)
 }
 
 // CompanyByCode reads one company by code.
 func (c *Client) CompanyByCode(ctx context.Context, code string) (Company, error) {
 	var p Company
-	err := c.fetch(ctx, &request{class: ClassCompanies, method: http.MethodGet, route: "company/code/{code}", args: []string{code}}, &p)
-	return p, err
+	r := &request{class: ClassCompanies, method: http.MethodGet, route: "company/code/{code}", args: []string{code}}
+	err := c.fetch(ctx, r, &p)
+	return p, r.about(err, p.Code, code)
 }
 
 // CompanyCodes lists the codes of all companies.

@@ -3,6 +3,7 @@ package nuorder
 import (
 	"context"
 
+	"nubridge/internal/fault"
 	"nubridge/internal/ledger"
 	"nubridge/sink"
 )
@@ -21,8 +22,11 @@ func (r *Customers) Deliver(ctx context.Context, w sink.Work) (sink.Delivery, er
 	var p Company
 	if t.object.RemoteID != "" {
 		p, err = r.update(ctx, t, body)
-		if IsNotFound(err) {
+		switch id := ConflictID(err); {
+		case IsNotFound(err):
 			t.gone()
+		case id != "" && id != t.object.RemoteID: // another _id may have our code by now
+			p, err = r.adopt(ctx, t, body, err)
 		}
 	}
 	if t.object.RemoteID == "" {
@@ -44,28 +48,55 @@ func (r *Customers) update(ctx context.Context, t *turn, body []byte) (Company, 
 		code = t.object.RemoteKey
 	}
 	if r.client.config.Dialect.CompanyByCode && code != "" {
-		return r.client.UpdateCompanyByCode(ctx, code, body)
+		p, err := r.client.UpdateCompanyByCode(ctx, code, body)
+		if err == nil && p.ID != "" && string(p.ID) != t.object.RemoteID {
+			err = contradicted("update of a company by code", true, "another company than the one that has the code")
+		}
+		return p, err
 	}
 	return r.client.UpdateCompany(ctx, t.object.RemoteID, body)
 }
 
 func (r *Customers) create(ctx context.Context, t *turn, body []byte) (Company, error) {
 	p, err := r.client.UpsertCompany(ctx, body)
-	id := ConflictID(err)
-	if id == "" {
-		if err == nil && p.ID == "" {
-			return p, unreadable("the portal's answer holds no _id of the company")
-		}
+	err = notMade("create of a company", err)
+	if fault.CodeOf(err) == CodeConflict {
+		return r.adopt(ctx, t, body, err)
+	}
+	switch {
+	case err != nil:
 		return p, err
+	case p.ID == "":
+		return p, unreadable("the portal's answer holds no _id of the company")
+	case p.Code != "" && !Same(string(p.Code), t.work.Body.RemoteKey):
+		return p, contradicted("create of a company", true, "another code than that of the company")
 	}
-	stored, readErr := r.client.Company(ctx, id)
-	if readErr != nil {
-		return p, readErr
+	return p, nil
+}
+
+// adopt updates the company that a conflict is about, if it has our code. It is read by the _id that NuORDER named, or, if it named none
+// or one that it does not show, by our code.
+func (r *Customers) adopt(ctx context.Context, t *turn, body []byte, conflict error) (Company, error) {
+	id := ConflictID(conflict)
+	stored, err := Company{}, conflict
+	if id != "" {
+		if stored, err = r.client.Company(ctx, id); err != nil && !IsNotFound(err) {
+			return stored, err
+		}
 	}
-	if stored.Code != "" && !Same(string(stored.Code), t.work.Body.RemoteKey) {
-		return p, conflictWith(err, "code", "another company at NuORDER conflicts with this one under another code; correct one of the two")
+	if err != nil {
+		stored, err = r.client.CompanyByCode(ctx, t.work.Body.RemoteKey)
 	}
-	return r.client.UpdateCompany(ctx, id, body)
+	switch {
+	case IsNotFound(err):
+		return stored, unseen(id, conflict)
+	case err != nil:
+		return stored, err
+	case stored.Code != "" && !Same(string(stored.Code), t.work.Body.RemoteKey):
+		return stored, conflictWith(conflict, "code", "another company at NuORDER conflicts with this one under another code; correct one of the two")
+	}
+	p, err := r.client.UpdateCompany(ctx, string(stored.ID), body)
+	return p, notMade("update of a company", err)
 }
 
 // find looks for a company whose create had no answer.
@@ -108,6 +139,7 @@ func (r *Customers) archive(ctx context.Context, t *turn) (sink.Delivery, error)
 		return t.end("", err)
 	}
 	p, err := r.update(ctx, t, body)
+	err = notShown(ctx, "end of a company", err, r.client.Company, t.object.RemoteID)
 	if IsNotFound(err) {
 		t.gone()
 		return t.end(ledger.Filtered, nil)

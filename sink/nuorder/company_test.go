@@ -2,6 +2,7 @@ package nuorder
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -46,6 +47,7 @@ func TestCallsThatTheRateHoldsBackGoTogetherAndOrdersDoNotWaitForCompany(t *test
 					t.Errorf("a call waited %v, want at most %v", took, last)
 				}
 			}
+			slices.SortFunc(bulk[:], time.Time.Compare)
 			if !order && bulk[2].Sub(bulk[0]) > time.Millisecond {
 				t.Errorf("the calls went at %v, want them together", bulk)
 			}

@@ -134,7 +134,12 @@ func listen(ctx context.Context, how Connecting, verifiers chan<- verifier) (sto
 		_ = server.Serve(l)
 	}()
 	return func() {
-		_ = server.Close()
+		// The portal is still owed the answer to its post: only a post that never ends is cut.
+		rest, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		if server.Shutdown(rest) != nil {
+			_ = server.Close()
+		}
 		<-done
 	}, nil
 }

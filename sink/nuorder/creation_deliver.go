@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/shopspring/decimal"
+
 	"nubridge/internal/fault"
 	"nubridge/internal/ledger"
 	"nubridge/sink"
@@ -31,8 +33,14 @@ func (r *OrderCreation) Deliver(ctx context.Context, w sink.Work) (sink.Delivery
 		return t.end(ledger.Filtered, nil)
 	}
 	// An order that carries a reference, whoever's, came from a portal: it is never made a second time. // I12
-	if from, _ := r.originOf(w.Body); from != born || (t.object.RemoteID != "" && t.object.Known) {
+	from, _ := r.originOf(w.Body)
+	known := t.object.RemoteID != "" && t.object.Known
+	switch edits := NewOrderEdits(r.Orders); {
+	case from != born, known && !t.object.InDoubt, known && edits.shipmentsFirst(t):
 		return t.end(ledger.Filtered, nil)
+	case known:
+		// Adopting an order edits it: if that got no answer and comes late, what stands now is sent after it.
+		return edits.endOf(edits.edit(ctx, t, w.Body.JSON))
 	}
 	doc, err := readOrderDoc(w.Body.JSON)
 	if err != nil {
@@ -55,6 +63,12 @@ func (o *Orders) young(t *turn) bool {
 	return o.cfg.Since != "" && len(date) >= 10 && date[:10] >= o.cfg.Since
 }
 
+// partShipped tells that something has shipped of an order that the OMS has cancelled, and that NuORDER is told of shipments.
+func (o *Orders) partShipped(t *turn) bool {
+	units, err := decimal.NewFromString(t.work.Body.Facts[factShipped])
+	return err == nil && units.IsPositive() && o.cfg.Shipments && t.work.Body.Facts[factCancelled] == "true"
+}
+
 // bear asks what NuORDER has under the number, and creates only what is not there.
 func (r *OrderCreation) bear(ctx context.Context, t *turn, b birth) (ledger.Disposition, error) {
 	before, err := r.log.Creation(ctx, r.cfg.Environment, string(t.work.Body.Key))
@@ -75,22 +89,26 @@ func (r *OrderCreation) bear(ctx context.Context, t *turn, b birth) (ledger.Disp
 		}
 		return r.adopt(ctx, t, b, &stored, "adopted")
 	}
+	lines, err := readLines(b.doc["line_items"])
+	if err != nil {
+		return "", err
+	}
+	lines = withoutZero(lines)
+	// An old one, one of which nothing is ordered, and one that was cancelled are not made. What has shipped of a cancelled one stands:
+	// it is made, gets its shipments, and is then cut down to them.
+	unwanted := !r.young(t) || len(lines) == 0 || t.work.Body.Facts[factCancelled] == "true" && !r.partShipped(t)
+	if unwanted && t.object.Identity[identityAbsent] == "true" && !t.object.InDoubt {
+		return ledger.Filtered, nil
+	}
 	stored, err := r.client.OrderByNumber(ctx, b.number)
 	switch {
 	case err == nil:
 		return r.found(ctx, t, b, &stored)
 	case !IsNotFound(err):
 		return "", fmt.Errorf("look for order number %s: %w", b.number, err)
-	}
-	if !r.young(t) || t.work.Body.Facts[factCancelled] == "true" {
+	case unwanted:
+		t.object.Identity[identityAbsent] = "true" // a replay need not ask again
 		return ledger.Filtered, nil
-	}
-	lines, err := readLines(b.doc["line_items"])
-	if err != nil {
-		return "", err
-	}
-	if lines = withoutZero(lines); len(lines) == 0 {
-		return ledger.Filtered, nil // nothing is ordered
 	}
 	if before != nil {
 		// A create was begun and its answer is not known. Until the window has passed it may only be late.
@@ -137,12 +155,17 @@ func (r *OrderCreation) adopt(ctx context.Context, t *turn, b birth, stored *Ord
 		return "", err
 	}
 	t.object.Known, t.object.RemoteID, t.object.RemoteKey, t.object.StoredKey = true, id, b.number, string(stored.OrderNumber)
+	delete(t.object.Identity, identityAbsent)
 	r.tell(ctx, id, how, "OMS order "+b.number)
 	if how == "linked" {
 		t.sent(t.work.Body.JSON)
 		return ledger.Unchanged, nil
 	}
-	x := NewOrderEdits(r.Orders).edit(ctx, t, t.work.Body.JSON)
+	edits := NewOrderEdits(r.Orders)
+	if edits.shipmentsFirst(t) {
+		return ledger.Delivered, nil // the edits flow cuts it down when NuORDER knows what has shipped
+	}
+	x := edits.edit(ctx, t, t.work.Body.JSON)
 	return x.disposition, x.err
 }
 
@@ -157,8 +180,13 @@ func (r *OrderCreation) create(ctx context.Context, t *turn, b birth, lines []do
 		return "", err
 	}
 	made, err := r.client.CreateOrder(ctx, body)
-	if err == nil && made.ID == "" {
+	err = notMade("create of an order", err)
+	switch {
+	case err != nil:
+	case made.ID == "":
 		err = unreadable("the portal's answer holds no _id of the order")
+	case made.OrderNumber != "" && !Same(string(made.OrderNumber), b.number):
+		err = contradicted("create of an order", true, "another number than that of the order")
 	}
 	if err != nil {
 		return r.notCreated(ctx, t, b, err)
@@ -169,6 +197,7 @@ func (r *OrderCreation) create(ctx context.Context, t *turn, b birth, lines []do
 	if err := r.doubtStock(ctx, reasonOrderCreated, nil, body); err != nil {
 		return "", err
 	}
+	delete(t.object.Identity, identityAbsent)
 	t.object.Known, t.object.RemoteID, t.object.RemoteKey = true, string(made.ID), b.number
 	t.object.StoredKey = cmp.Or(string(made.OrderNumber), b.number)
 	t.object.Parts[partNumber] = ledger.Part{Body: []byte(`"` + b.number + `"`), At: t.now}
@@ -196,12 +225,25 @@ func (r *OrderCreation) bornBody(b birth, lines []docLine) ([]byte, error) {
 
 // notCreated reads a failed create. A conflict is information: whoever has the number or the document is asked for.
 func (r *OrderCreation) notCreated(ctx context.Context, t *turn, b birth, cause error) (ledger.Disposition, error) {
-	if id := ConflictID(cause); id != "" {
-		stored, err := r.client.Order(ctx, id)
-		if err != nil {
-			return "", fmt.Errorf("read order %s, which is in the way: %w", id, err)
+	if fault.CodeOf(cause) == CodeConflict {
+		id := ConflictID(cause)
+		stored, err := Order{}, cause
+		if id != "" {
+			if stored, err = r.client.Order(ctx, id); err != nil && !IsNotFound(err) {
+				return "", fmt.Errorf("read order %s, which is in the way: %w", id, err)
+			}
 		}
-		return r.found(ctx, t, b, &stored)
+		if err != nil { // it named none, or one that it does not show
+			stored, err = r.client.OrderByNumber(ctx, b.number)
+		}
+		switch {
+		case err == nil:
+			return r.found(ctx, t, b, &stored)
+		case !IsNotFound(err):
+			return "", fmt.Errorf("read order number %s, which is in the way: %w", b.number, err)
+		case id != "":
+			return "", unseen(id, cause)
+		}
 	}
 	if ambiguous(cause) {
 		return "", fmt.Errorf("create order %s: %w", b.number, cause)

@@ -126,3 +126,26 @@ func (w *orderWorld) eventually(holds func() bool) {
 		}
 	}
 }
+
+// TestAnOrderInDoubtIsSentAgainByItsCreation asks the flow that adopted an order, and whose edit got no answer: when that comes late, what
+// stands now is sent after it.
+func TestAnOrderInDoubtIsSentAgainByItsCreation(t *testing.T) {
+	t.Parallel()
+	w := newOrderWorld(t, false, nil)
+	id := w.mustTurn(mapper.OrderCreation, "600001", orderBody("600001", line(1, 1)), bornFacts(), ledger.Delivered).Object.RemoteID
+	w.mustTurn(mapper.OrderEdits, "600001", orderBody("600001", line(2, 2)), bornFacts(), ledger.Delivered)
+	w.mustTurn(mapper.OrderCreation, "600001", orderBody("600001", line(2, 2)), bornFacts(), ledger.Filtered)
+
+	if _, err := w.client.UpdateOrder(t.Context(), id, []byte(`{"line_items":[`+line(1, 1)+`]}`)); err != nil {
+		t.Fatal(err)
+	}
+	o := w.object(mapper.OrderCreation, "600001")
+	o.InDoubt = true
+	w.objects.mu.Lock()
+	w.objects.objects[o.ObjectID] = o
+	w.objects.mu.Unlock()
+	w.mustTurn(mapper.OrderCreation, "600001", orderBody("600001", line(2, 2)), bornFacts(), ledger.Delivered)
+	if got := w.units(id); got != "S2 M2" {
+		t.Error("the order has", got)
+	}
+}

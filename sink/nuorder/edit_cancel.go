@@ -31,7 +31,7 @@ func (r *OrderEdits) cancel(ctx context.Context, t *turn, _ []docLine) result {
 		if err := r.log.CancelledByOMS(ctx, r.cfg.Environment, t.object.RemoteID); err != nil {
 			return done("", err)
 		}
-		err := r.setCancelled(ctx, t)
+		err := notShown(ctx, "cancel of an order", r.setCancelled(ctx, t), r.client.Order, t.object.RemoteID)
 		if IsNotFound(err) {
 			t.gone()
 			return done(ledger.Filtered, nil)
@@ -58,7 +58,7 @@ func (r *OrderEdits) setCancelled(ctx context.Context, t *turn) error {
 		stored, err := r.client.OrderByNumber(ctx, number)
 		if err == nil && string(stored.ID) == t.object.RemoteID {
 			_, err = r.client.SetOrderStatusByNumber(ctx, number, Cancelled)
-			return err
+			return notItself("cancel of an order by number", err, t.object.RemoteID)
 		}
 		if err != nil && !IsNotFound(err) {
 			return err

@@ -36,10 +36,12 @@ func (r *OrderEdits) Deliver(ctx context.Context, w sink.Work) (sink.Delivery, e
 		return r.endOf(r.cancel(ctx, t, nil))
 	}
 	switch from, id := r.originOf(w.Body); {
+	case from == born && t.object.RemoteID == "" && r.cfg.Creation && r.partShipped(t) && r.young(t):
+		return t.wait(mapper.Ref{Flow: mapper.OrderCreation, Key: w.Body.Key}) // to be cut down to what has shipped
 	case from == foreign, from == born && t.object.RemoteID == "":
 		return t.end(ledger.Filtered, nil)
 	case from == imported:
-		before := t.calls.Load()
+		before := t.made()
 		intent, end, err := r.follow(ctx, t, id)
 		if err != nil {
 			return t.end("", err)
@@ -51,7 +53,7 @@ func (r *OrderEdits) Deliver(ctx context.Context, w sink.Work) (sink.Delivery, e
 			return t.wait(mapper.Ref{Flow: mapper.Shipments, Key: w.Body.Key})
 		}
 		if len(t.last()) == 0 && t.object.Parts[partBody].At.IsZero() {
-			return r.baseline(ctx, t, intent, t.calls.Load() > before)
+			return r.baseline(ctx, t, intent, t.made() > before)
 		}
 	}
 	if r.shipmentsFirst(t) {
@@ -292,6 +294,7 @@ func (o *Orders) update(ctx context.Context, t *turn, body []byte) (Order, error
 		number = t.object.StoredKey
 	}
 	got, err := o.client.UpdateOrderByNumber(ctx, number, body)
+	err = notItself("update of an order by number", err, t.object.RemoteID)
 	if err == nil && (got.ID == "" || len(got.Lines) == 0) {
 		// An answer that does not show the order: it is read.
 		got, err = o.client.Order(ctx, t.object.RemoteID)
@@ -301,11 +304,7 @@ func (o *Orders) update(ctx context.Context, t *turn, body []byte) (Order, error
 		return got, nil
 	}
 	if err == nil {
-		return got, &fault.Error{
-			Kind: fault.Reject, Code: "number_taken", Field: "order_number", Rule: "unique",
-			Err:  fmt.Errorf("order number %s belongs to NuORDER order %s and not to %s", number, got.ID, t.object.RemoteID),
-			Hint: "give the order its number back at NuORDER and correct the other one, then retry",
-		}
+		return got, o.numberOfAnother(ctx, t, number)
 	}
 	if !IsNotFound(err) {
 		return got, err
@@ -315,6 +314,7 @@ func (o *Orders) update(ctx context.Context, t *turn, body []byte) (Order, error
 		return got, err
 	}
 	got, err = o.client.UpdateOrder(ctx, t.object.RemoteID, named)
+	err = notShown(ctx, "update of an order", err, o.client.Order, t.object.RemoteID)
 	if IsNotFound(err) {
 		return got, &fault.Error{
 			Kind: fault.Reject, Code: "order_gone", Err: fmt.Errorf("NuORDER no longer knows order %s: %w", number, err),
@@ -326,6 +326,22 @@ func (o *Orders) update(ctx context.Context, t *turn, body []byte) (Order, error
 		o.learnStored(t, &got)
 	}
 	return got, err
+}
+
+// numberOfAnother tells what it means that an update by number has shown another order: whose the number is, the number itself tells.
+func (o *Orders) numberOfAnother(ctx context.Context, t *turn, number string) error {
+	stored, err := o.client.OrderByNumber(ctx, number)
+	switch {
+	case err != nil:
+		return fmt.Errorf("read order number %s, by which another order was shown: %w", number, err)
+	case string(stored.ID) == t.object.RemoteID:
+		return contradicted("update of an order by number", true, "another order than the one that has the number")
+	}
+	return &fault.Error{
+		Kind: fault.Reject, Code: "number_taken", Field: "order_number", Rule: "unique",
+		Err:  fmt.Errorf("order number %s belongs to NuORDER order %s and not to %s", number, stored.ID, t.object.RemoteID),
+		Hint: "give the order its number back at NuORDER and correct the other one, then retry",
+	}
 }
 
 func (o *Orders) learnStored(t *turn, got *Order) {

@@ -247,6 +247,22 @@ func TestCancelWaitsForWhatHasShipped(t *testing.T) {
 	}
 }
 
+// The OMS raises a quantity and ships it at once, before the edits flow has looked at the imported order for the first time.
+func TestShipmentOfMoreThanWasImportedWaitsForTheEdit(t *testing.T) {
+	t.Parallel()
+	w := newOrderWorld(t, true, nil) // the portal refuses more shipped than ordered
+	id, _ := w.imported("500001")
+	d := w.mustTurn(mapper.Shipments, "500001", shipments(shipment("T1", 4, 3)), ref(id), ledger.Waiting)
+	if len(d.WaitFor) != 1 || d.WaitFor[0] != (mapper.Ref{Flow: mapper.OrderEdits, Key: "500001"}) {
+		t.Errorf("waits for %v", d.WaitFor)
+	}
+	w.mustTurn(mapper.OrderEdits, "500001", orderBody("500001", line(4, 3)), ref(id), ledger.Delivered)
+	w.mustTurn(mapper.Shipments, "500001", shipments(shipment("T1", 4, 3)), ref(id), ledger.Delivered)
+	if got := w.at(id)["status"]; got != "shipped" {
+		t.Errorf("the order is %v", got)
+	}
+}
+
 func TestShipmentsOfACancelledOrderThatWasNeverSentWaitForNothing(t *testing.T) {
 	t.Parallel()
 	w := newOrderWorld(t, false, nil)

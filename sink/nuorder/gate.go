@@ -34,6 +34,8 @@ type gate struct {
 	pauses   map[Class]pause // the empty class is the whole client
 	storms   int             // throttles in a row, for answers without Retry-After
 	granted  uint64
+	// While only the rate holds the head of the queue back: how many turns it waits for, and for how many it would with more behind it.
+	company, companyRoom int
 }
 
 // pause keeps calls away until a time, for a reason.
@@ -49,6 +51,8 @@ type ticket struct {
 	began   time.Time
 	request uint64 // tells equal requests
 	settled func(error)
+	free    bool // its place is another call's already
+	among   int  // how many calls were in flight when its answer came, itself among them
 }
 
 // sharePoll is how often the head of the queue looks at the share again while that alone holds it back.
@@ -98,7 +102,13 @@ func (g *gate) wait(ctx context.Context, class Class, r Rank) error {
 	}
 	g.seq++
 	w := &waiter{rank: r, seq: g.seq, wake: make(chan struct{}, 1)}
+	if r > RankParents {
+		w.urgent = urgentOf(ctx)
+	}
 	heap.Push(&g.queue, w)
+	if g.queue[0] != w && g.company < min(g.companyRoom, len(g.queue)) {
+		g.wakeHead() // it waits for this one too
+	}
 	defer g.mu.Unlock()
 	for {
 		if err := ctx.Err(); err != nil {
@@ -111,8 +121,14 @@ func (g *gate) wait(ctx context.Context, class Class, r Rank) error {
 			return err
 		}
 		g.mu.Unlock()
-		err = w.sleep(ctx, delay)
+		urgent, err := w.sleep(ctx, delay)
 		g.mu.Lock()
+		if urgent && w.index >= 0 {
+			// An order waits for it now. // design: a parent that an order waits for inherits its rank
+			w.rank, w.urgent = RankParents, nil
+			heap.Fix(&g.queue, w.index)
+			g.wakeHead()
+		}
 		if err != nil {
 			g.remove(w)
 			return endedWaiting(err)
@@ -142,6 +158,7 @@ func (g *gate) tryGrant(w *waiter, class Class) (time.Duration, error) {
 	if g.queue[0] != w {
 		return forever, nil
 	}
+	g.company, g.companyRoom = 0, 0
 	if pausedFor > 0 {
 		return min(pausedFor, sharePoll), nil
 	}
@@ -154,6 +171,7 @@ func (g *gate) tryGrant(w *waiter, class Class) (time.Duration, error) {
 		g.started = true
 		g.conc.limit = max(1, g.conc.limit*most/g.limits.Max)
 	}
+	g.conc.shared = share.Instances > 1
 	if g.inFlight >= min(g.conc.limit, most) {
 		return sharePoll, nil // a call that ends wakes us before
 	}
@@ -163,7 +181,9 @@ func (g *gate) tryGrant(w *waiter, class Class) (time.Duration, error) {
 	}
 	g.setRate(now, limit)
 	if !g.limiter.AllowN(now, 1) {
-		missing := g.company(w, min(g.conc.limit, most)) - g.limiter.TokensAt(now)
+		g.companyRoom = g.mostCompany(w, min(g.conc.limit, most))
+		g.company = min(g.companyRoom, len(g.queue))
+		missing := float64(g.company) - g.limiter.TokensAt(now)
 		return max(time.Duration(missing/float64(g.limiter.Limit())*float64(time.Second)), 50*time.Microsecond), nil
 	}
 	g.inFlight++
@@ -174,13 +194,13 @@ func (g *gate) tryGrant(w *waiter, class Class) (time.Duration, error) {
 // companyMost is how many calls go together at most where only the rate holds them back.
 const companyMost = 4
 
-// company is how many turns the head of the queue waits for. Where only the rate holds calls back a few go together: waking for each
-// of them costs more than the call. Orders and what they need go at once.
-func (g *gate) company(w *waiter, places int) float64 {
+// mostCompany is how many turns the head of the queue waits for at most. Where only the rate holds calls back a few go together: waking
+// for each of them costs more than the call. Orders and what they need go at once.
+func (g *gate) mostCompany(w *waiter, places int) int {
 	if w.rank <= RankParents {
 		return 1
 	}
-	return float64(max(1, min(companyMost, g.limiter.Burst(), places-g.inFlight, len(g.queue))))
+	return max(1, min(companyMost, g.limiter.Burst(), places-g.inFlight))
 }
 
 func (g *gate) setRate(now time.Time, limit float64) {
@@ -219,6 +239,18 @@ func (g *gate) paused(now time.Time, class Class, share Share) (time.Duration, e
 	return wait, nil
 }
 
+// answered gives the call's place to the next as soon as an answer is there that binds nobody else; what it says is read meanwhile.
+// While the breaker is not closed the next call waits for what it says.
+func (t *ticket) answered() {
+	if t.gate.breakers[t.class].probes() {
+		return
+	}
+	t.gate.mu.Lock()
+	t.free, t.among = true, t.gate.inFlight
+	t.gate.mu.Unlock()
+	t.gate.leave()
+}
+
 // done reports how the call ended and gives its place to the next.
 func (t *ticket) done(err error) {
 	g := t.gate
@@ -226,6 +258,9 @@ func (t *ticket) done(err error) {
 	now := g.now()
 	g.mu.Lock()
 	inFlight := g.inFlight
+	if t.free {
+		inFlight = t.among
+	}
 	code := fault.CodeOf(err)
 	e, _ := errors.AsType[*fault.Error](err)
 	switch {
@@ -246,7 +281,9 @@ func (t *ticket) done(err error) {
 	if (code == CodeTooManyRequests || code == CodeUnavailable) && until.After(now) {
 		g.shares.Throttled(until)
 	}
-	g.leave()
+	if !t.free {
+		g.leave()
+	}
 }
 
 // throttled binds the whole client to what one call was told. The failure learns how long that is.
@@ -297,9 +334,12 @@ type waiter struct {
 	seq   uint64
 	index int
 	wake  chan struct{} // capacity 1: one wake-up is as good as many
+
+	urgent <-chan struct{} // closed when its rank becomes that of parents
 }
 
-func (w *waiter) sleep(ctx context.Context, d time.Duration) error {
+// sleep waits for a time, a wake-up, or for the call to become urgent, which it tells.
+func (w *waiter) sleep(ctx context.Context, d time.Duration) (urgent bool, err error) {
 	var fire <-chan time.Time
 	if d != forever {
 		timer := time.NewTimer(d)
@@ -308,11 +348,13 @@ func (w *waiter) sleep(ctx context.Context, d time.Duration) error {
 	}
 	select {
 	case <-ctx.Done():
-		return ctx.Err()
+		return false, ctx.Err()
+	case <-w.urgent:
+		return true, nil
 	case <-w.wake:
 	case <-fire:
 	}
-	return nil
+	return false, nil
 }
 
 // waiters is a heap: lowest rank first, oldest first within a rank.

@@ -26,6 +26,82 @@ func newTestGate(change func(*Config), shares Shares) *gate {
 	return newGate(c.withDefaults(), shares, time.Now)
 }
 
+func TestACallThatBecomesUrgentOvertakesThoseThatWait(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newTestGate(func(c *Config) { c.Limits.Start, c.Limits.Max = 1, 1 }, nil)
+		holder, err := g.enter(t.Context(), ClassProducts, RankBulk)
+		if err != nil {
+			t.Fatal(err)
+		}
+		urgent := make(chan struct{})
+		var mu sync.Mutex
+		var order []string
+		var wg sync.WaitGroup
+		for _, w := range []struct {
+			name string
+			rank Rank
+			ctx  context.Context
+		}{{"stock 1", RankInventory, t.Context()}, {"company", RankBulk, withUrgent(t.Context(), urgent)}, {"stock 2", RankInventory, t.Context()}} {
+			wg.Go(func() {
+				ticket, err := g.enter(w.ctx, ClassCompanies, w.rank)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				mu.Lock()
+				order = append(order, w.name)
+				mu.Unlock()
+				ticket.done(nil)
+			})
+			synctest.Wait()
+		}
+		close(urgent)
+		synctest.Wait()
+		holder.done(nil)
+		wg.Wait()
+		if want := []string{"company", "stock 1", "stock 2"}; !slices.Equal(order, want) {
+			t.Fatalf("served %v, want %v", order, want)
+		}
+	})
+}
+
+func TestAnAnsweredCallGivesItsPlaceOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newTestGate(func(c *Config) { c.Limits.Start, c.Limits.Max = 1, 1 }, nil)
+		first, err := g.enter(t.Context(), ClassProducts, RankBulk)
+		if err != nil {
+			t.Fatal(err)
+		}
+		entered := make(chan *ticket)
+		for range 2 {
+			go func() {
+				next, err := g.enter(t.Context(), ClassProducts, RankBulk)
+				if err != nil {
+					t.Error(err)
+				}
+				entered <- next
+			}()
+		}
+		first.answered()
+		second := <-entered
+		first.done(nil)
+		synctest.Wait()
+		select {
+		case <-entered:
+			t.Fatal("one answer gave its place to two calls")
+		default:
+		}
+		second.answered()
+		second.done(nil)
+		(<-entered).done(nil)
+		if s := g.inFlight; s != 0 {
+			t.Fatalf("%d calls in flight at the end", s)
+		}
+	})
+}
+
 func TestLowerRankGoesFirstAndEqualRanksInOrder(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -338,7 +414,7 @@ func TestConcurrencyFindsAFixedCeiling(t *testing.T) {
 		if refused*100 > calls {
 			t.Fatalf("%d of %d refused", refused, calls)
 		}
-		if c.limit < ceiling && c.successes > 2*growEvery*ceiling {
+		if c.limit < ceiling && c.grown > 2*growEvery*ceiling {
 			t.Fatalf("limit %d stays below the ceiling %d", c.limit, ceiling)
 		}
 	})

@@ -2,11 +2,13 @@ package nuorder_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	portal "nubridge/internal/sandbox/nuorder"
@@ -75,21 +77,38 @@ func TestConnectByTypingTheVerifier(t *testing.T) {
 
 func TestConnectByCallback(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil, nil)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	_ = l.Close()
-	out := &screen{until: "Waiting", shown: make(chan struct{})}
-	go func() {
-		<-out.shown
-		w.approve(t.Context())
-	}()
-	got, err := nuorder.Connect(t.Context(), w.client, nuorder.Connecting{Callback: "http://" + address + "/verifier", Listen: address, Out: out})
-	if err != nil || got.Token == "" {
-		t.Fatal(err)
+	for {
+		w := newWorld(t, nil, nil)
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		address := l.Addr().String()
+		_ = l.Close()
+		ctx, cancel := context.WithCancel(t.Context())
+		out := &screen{until: "Waiting", shown: make(chan struct{})}
+		approved := make(chan struct{})
+		go func() {
+			defer close(approved)
+			select {
+			case <-out.shown:
+				w.approve(ctx)
+			case <-ctx.Done():
+			}
+		}()
+		got, err := nuorder.Connect(ctx, w.client, nuorder.Connecting{Callback: "http://" + address + "/verifier", Listen: address, Out: out})
+		if err != nil {
+			cancel() // nobody may ever have been asked to approve
+		}
+		<-approved // with its post answered, which Connect has to see to
+		cancel()
+		if errors.Is(err, syscall.EADDRINUSE) {
+			continue // somebody else was given the port meanwhile
+		}
+		if err != nil || got.Token == "" {
+			t.Fatalf("got a token of %d characters, %v", len(got.Token), err)
+		}
+		return
 	}
 }
 

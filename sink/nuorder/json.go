@@ -68,6 +68,22 @@ func (c *Client) fetch(ctx context.Context, r *request, out any) error {
 	return nil
 }
 
+// about holds a success against what was asked for: got is the name by which it shows its document. A success that shows another
+// document tells nothing of the one that was meant, least of all its _id.
+func (r *request) about(err error, got Text, wanted string) error {
+	if err != nil || got == "" || Same(string(got), wanted) {
+		return notItself(r.name(), err, wanted)
+	}
+	return contradicted(r.name(), r.write(), "another document than the one that was asked for")
+}
+
+// contradicted is a success that shows something else than it must.
+func contradicted(call string, write bool, shown string) error {
+	e := fault.New(fault.Retry, CodeContradicts, "%s: the answer is a success and shows %s", call, shown)
+	e.Ambiguous = write
+	return e
+}
+
 // shape keeps the place of a decoding error and drops the value. // I11
 func shape(err error) error {
 	if t, ok := err.(*json.UnmarshalTypeError); ok { //nolint:errorlint // encoding/json returns it bare.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"net/url"
+	"slices"
 	"strconv"
 )
 
@@ -41,6 +42,47 @@ func pages[T any](ctx context.Context, c *Client, r *request, id func(*T) string
 		if news == 0 || last == "" {
 			return all, nil
 		}
+		query.Set("__last_id", last)
+	}
+}
+
+// documentsAtOnce is how many whole documents are asked for at once: a product with its sizes and stock takes some kilobytes. // I6
+const documentsAtOnce = 250
+
+// eachPage reads a list page by page and keeps none of it. As with pages, no page size is trusted: the list ends with a page that
+// brings nothing that the page before it did not hold.
+func eachPage[T any](ctx context.Context, c *Client, r *request, id func(*T) string, take func([]T) error) error {
+	size := min(c.config.Dialect.PageSize, documentsAtOnce)
+	query := make(url.Values)
+	maps.Copy(query, r.query)
+	if size > 0 {
+		query.Set("__limit", strconv.Itoa(size))
+	}
+	before := map[string]bool{}
+	for {
+		next := *r
+		next.query = query
+		var page []T
+		err := Patiently(ctx, func() error { page = nil; return c.fetch(ctx, &next, &page) })
+		if err != nil {
+			return err
+		}
+		whole := size <= 0 || len(page) > size // it came all at once, whatever was asked for
+		now, last := make(map[string]bool, len(page)), ""
+		news := slices.DeleteFunc(page, func(e T) bool {
+			last = id(&e)
+			now[last] = true
+			return before[last]
+		})
+		if len(news) > 0 {
+			if err := take(news); err != nil {
+				return err
+			}
+		}
+		if whole || len(news) == 0 || last == "" {
+			return nil
+		}
+		before = now
 		query.Set("__last_id", last)
 	}
 }

@@ -135,15 +135,17 @@ func (c *Client) OrderIDsBetween(ctx context.Context, from, to time.Time) ([]str
 // Order reads one order by _id.
 func (c *Client) Order(ctx context.Context, id string) (Order, error) {
 	var o Order
-	err := c.fetch(ctx, &request{class: ClassOrderReads, method: http.MethodGet, route: "order/{id}", args: []string{id}}, &o)
-	return o, err
+	r := &request{class: ClassOrderReads, method: http.MethodGet, route: "order/{id}", args: []string{id}}
+	err := c.fetch(ctx, r, &o)
+	return o, r.about(err, o.ID, id)
 }
 
 // OrderByNumber reads one order by its number, which changes when the OMS number replaces it: the old one is not found then.
 func (c *Client) OrderByNumber(ctx context.Context, number string) (Order, error) {
 	var o Order
-	err := c.fetch(ctx, &request{class: ClassOrderReads, method: http.MethodGet, route: "order/number/{number}", args: []string{number}}, &o)
-	return o, err
+	r := &request{class: ClassOrderReads, method: http.MethodGet, route: "order/number/{number}", args: []string{number}}
+	err := c.fetch(ctx, r, &o)
+	return o, r.about(err, o.OrderNumber, number)
 }
 
 // CreateOrder creates an order. After an ambiguous end it is never repeated here: look for its number first.
@@ -156,8 +158,9 @@ func (c *Client) CreateOrder(ctx context.Context, body json.RawMessage) (Order, 
 // UpdateOrder replaces what the body names of the order with this _id; arrays are replaced whole.
 func (c *Client) UpdateOrder(ctx context.Context, id string, body json.RawMessage) (Order, error) {
 	var o Order
-	err := c.fetch(ctx, &request{class: ClassOrderWrites, method: c.config.Dialect.UpdateVerb, route: "order/{id}", args: []string{id}, body: body}, &o)
-	return o, err
+	r := &request{class: ClassOrderWrites, method: c.config.Dialect.UpdateVerb, route: "order/{id}", args: []string{id}, body: body}
+	err := c.fetch(ctx, r, &o)
+	return o, r.about(err, o.ID, id)
 }
 
 // UpdateOrderByNumber does the same by number. If the body changes the number, a repeat after a lost answer is not found under the

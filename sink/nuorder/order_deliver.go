@@ -41,6 +41,8 @@ type OrdersConfig struct {
 	DoubtStock func(ctx context.Context, environment string, remoteIDs, brandIDs []string, reason string) (int, error)
 	// Shipments tells that the shipments flow runs, so that the cancel of an order waits for what has shipped of it.
 	Shipments bool
+	// Creation tells that orders born in the OMS are created, so that what follows from it is waited for.
+	Creation bool
 	// At is called at the points R9 and R10 of an order's way; nil costs nothing. Tests kill the process there.
 	At func(point string)
 }
@@ -100,6 +102,7 @@ const (
 	identityOpenUnits  = "open_units" // ordered and not yet shipped
 	identityShipped    = "shipped_units"
 	identityLinkedOnly = "linked" // an old order that was found, not made
+	identityAbsent     = "absent" // NuORDER was asked for an order that is not to be created, and lacks it
 )
 
 // Facts of an order's body.

@@ -71,12 +71,16 @@ func (o *Orders) rename(ctx context.Context, i *ledger.Intent) (string, error) {
 	if i.Number != "" {
 		got, err := o.client.UpdateOrderByNumber(o.sending(ctx), i.Number, body)
 		switch {
-		case err == nil && string(got.ID) == i.NuORDERID:
+		case err == nil && string(got.ID) == i.NuORDERID && (got.OrderNumber == "" || string(got.OrderNumber) == i.OMSNumber):
 			return "", nil
-		case err == nil && got.ID == "":
-			// The answer does not tell whose number it was: the order itself does.
+		case err == nil && (got.ID == "" || string(got.ID) == i.NuORDERID):
+			// The answer does not tell whose number it was, or shows the old one: the order itself does.
 		case err == nil:
-			return "", o.undo(ctx, i, &got)
+			if err := o.undo(ctx, i, string(got.ID)); err != nil {
+				return "", err
+			}
+		case ConflictID(err) == i.NuORDERID:
+			// An order is not in its own way: it shows its number.
 		case ConflictID(err) != "" || fault.CodeOf(err) == CodeConflict:
 			return "", numberTaken(i.NuORDERID, i.OMSNumber, ConflictID(err), err)
 		case err != nil && !IsNotFound(err) && !ambiguous(err):
@@ -90,7 +94,12 @@ func (o *Orders) rename(ctx context.Context, i *ledger.Intent) (string, error) {
 	if string(stored.OrderNumber) == i.OMSNumber {
 		return ", found by _id", nil
 	}
-	if _, err = o.client.UpdateOrder(o.sending(ctx), i.NuORDERID, body); err != nil {
+	got, err := o.client.UpdateOrder(o.sending(ctx), i.NuORDERID, body)
+	err = notMade("renumbering of an order", err) // it was shown a moment ago
+	if err == nil && got.OrderNumber != "" && string(got.OrderNumber) != i.OMSNumber {
+		err = contradicted("renumbering of an order", true, "another number than the OMS's")
+	}
+	if err != nil {
 		if fault.CodeOf(err) == CodeConflict {
 			return "", numberTaken(i.NuORDERID, i.OMSNumber, ConflictID(err), err)
 		}
@@ -99,8 +108,16 @@ func (o *Orders) rename(ctx context.Context, i *ledger.Intent) (string, error) {
 	return ", by _id", nil
 }
 
-// undo gives another order its number back: the number that we knew had passed to it.
-func (o *Orders) undo(ctx context.Context, i *ledger.Intent, other *Order) error {
+// undo gives another order its number back: the number that we knew had passed to it. An answer that showed another order alone is
+// none of that: only what that order itself shows counts.
+func (o *Orders) undo(ctx context.Context, i *ledger.Intent, id string) error {
+	other, err := o.client.Order(ctx, id)
+	if err == nil && string(other.OrderNumber) != i.OMSNumber || IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read order %s, which a renumbering has shown: %w", id, err)
+	}
 	body, err := json.Marshal(map[string]string{"order_number": i.Number})
 	if err != nil {
 		return fmt.Errorf("encode an order number: %w", err)

@@ -3,6 +3,7 @@ package nuorder
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
@@ -80,7 +81,35 @@ func (c *Client) statusAnswer(ctx context.Context, route, id string, s Status) (
 		}
 		r.route, r.args = route+"/{status}", []string{id, word}
 	}
-	return c.do(ctx, r)
+	a, err := c.do(ctx, r)
+	if err == nil && a.status != http.StatusNotModified {
+		err = r.aboutStatus(a, id, s)
+	}
+	if err != nil {
+		return nil, notItself(r.name(), err, id)
+	}
+	return a, nil
+}
+
+// aboutStatus holds the order that the answer to a status change shows, if it does, against what was asked for. One whose units have all
+// shipped goes on from processed by itself.
+func (r *request) aboutStatus(a *answer, name string, s Status) error {
+	var o Order
+	if decode(a.body, &o) != nil || objectID(string(o.ID)) == "" {
+		return nil //nolint:nilerr // it shows no order
+	}
+	shows := o.ID
+	if strings.HasPrefix(r.route, "order/number/") {
+		shows = o.OrderNumber
+	}
+	if err := r.about(nil, shows, name); err != nil {
+		return err
+	}
+	now := Status(strings.ToLower(string(o.Status)))
+	if !now.Known() || now == s || s == Processed && now == Shipped {
+		return nil
+	}
+	return contradicted(r.name(), true, fmt.Sprintf("an order that is %s", now))
 }
 
 // shown replaces the _ids of warehouses by their codes.

@@ -76,29 +76,33 @@ func (c *Client) CreateProduct(ctx context.Context, body json.RawMessage) (Produ
 // UpdateProduct replaces what the body names of the product with this _id.
 func (c *Client) UpdateProduct(ctx context.Context, id string, body json.RawMessage) (Product, error) {
 	var p Product
-	err := c.fetch(ctx, &request{class: ClassProducts, method: http.MethodPost, route: "product/{id}", args: []string{id}, body: body}, &p)
-	return p, err
+	r := &request{class: ClassProducts, method: http.MethodPost, route: "product/{id}", args: []string{id}, body: body}
+	err := c.fetch(ctx, r, &p)
+	return p, r.about(err, p.ID, id)
 }
 
 // UpdateProductByExternalID replaces what the body names of the product with this brand_id.
 func (c *Client) UpdateProductByExternalID(ctx context.Context, brandID string, body json.RawMessage) (Product, error) {
 	var p Product
-	err := c.fetch(ctx, &request{class: ClassProducts, method: http.MethodPost, route: "product/external_id/{ext}", args: []string{brandID}, body: body}, &p)
-	return p, err
+	r := &request{class: ClassProducts, method: http.MethodPost, route: "product/external_id/{ext}", args: []string{brandID}, body: body}
+	err := c.fetch(ctx, r, &p)
+	return p, r.about(err, p.BrandID, brandID)
 }
 
 // Product reads one product by _id.
 func (c *Client) Product(ctx context.Context, id string) (Product, error) {
 	var p Product
-	err := c.fetch(ctx, &request{class: ClassProducts, method: http.MethodGet, route: "product/{id}", args: []string{id}}, &p)
-	return p, err
+	r := &request{class: ClassProducts, method: http.MethodGet, route: "product/{id}", args: []string{id}}
+	err := c.fetch(ctx, r, &p)
+	return p, r.about(err, p.ID, id)
 }
 
 // ProductByExternalID reads one product by brand_id.
 func (c *Client) ProductByExternalID(ctx context.Context, brandID string) (Product, error) {
 	var p Product
-	err := c.fetch(ctx, &request{class: ClassProducts, method: http.MethodGet, route: "product/external_id/{ext}", args: []string{brandID}}, &p)
-	return p, err
+	r := &request{class: ClassProducts, method: http.MethodGet, route: "product/external_id/{ext}", args: []string{brandID}}
+	err := c.fetch(ctx, r, &p)
+	return p, r.about(err, p.BrandID, brandID)
 }
 
 // ProductIDs lists the _ids of a season's products.

@@ -3,6 +3,7 @@ package nuorder
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 
 	"nubridge/internal/fault"
@@ -30,14 +31,21 @@ func (r *Products) Deliver(ctx context.Context, w sink.Work) (sink.Delivery, err
 	var p Product
 	if t.object.RemoteID != "" {
 		p, err = r.client.UpdateProduct(ctx, t.object.RemoteID, body)
-		if IsNotFound(err) {
+		switch id := ConflictID(err); {
+		case IsNotFound(err):
 			t.gone()
+		case id != "" && id != t.object.RemoteID:
+			// Another _id may have our brand_id by now.
+			if stored, readErr := r.client.Product(ctx, id); readErr == nil && stored.BrandID != "" && Same(string(stored.BrandID), w.Body.RemoteKey) {
+				p, err = r.client.UpdateProduct(ctx, id, body)
+				err = notMade("update of a product", err) // it was shown a moment ago
+			}
 		}
 	}
 	if t.object.RemoteID == "" {
 		p, err = r.create(ctx, t, body)
 	}
-	if ConflictID(err) != "" {
+	if fault.KindOf(err) == fault.Reject && ConflictID(err) != "" {
 		return r.askForName(ctx, t, err)
 	}
 	if err != nil {
@@ -60,25 +68,70 @@ func (r *Products) Deliver(ctx context.Context, w sink.Work) (sink.Delivery, err
 	return t.end(ledger.Delivered, nil)
 }
 
-// create makes the product known. A conflict that names a stored product is an answer, not an end: if that one is ours, it is
-// updated.
+// create makes the product known. A conflict is an answer, not an end: if the stored product is ours, it is updated.
 func (r *Products) create(ctx context.Context, t *turn, body []byte) (Product, error) {
 	p, err := r.client.UpsertProduct(ctx, body)
-	id := ConflictID(err)
-	if id == "" {
-		if err == nil && p.ID == "" {
-			return p, unreadable("the portal's answer holds no _id of the product")
-		}
+	err = notMade("create of a product", err)
+	if fault.CodeOf(err) == CodeConflict {
+		return r.adopt(ctx, t, body, err)
+	}
+	switch {
+	case err != nil:
 		return p, err
+	case p.ID == "":
+		return p, unreadable("the portal's answer holds no _id of the product")
+	case p.BrandID != "" && !Same(string(p.BrandID), t.work.Body.RemoteKey):
+		return p, contradicted("create of a product", true, "another brand_id than that of the product")
 	}
-	stored, readErr := r.client.Product(ctx, id)
-	if readErr != nil {
-		return p, readErr
+	return p, nil
+}
+
+// adopt updates the product that a conflict is about, if it is this one: it has our brand_id, or none and our style, season and colour.
+func (r *Products) adopt(ctx context.Context, t *turn, body []byte, conflict error) (Product, error) {
+	stored, err := r.inTheWay(ctx, t, conflict)
+	if err != nil {
+		return Product{}, err
 	}
-	if stored.BrandID != "" && !Same(string(stored.BrandID), t.work.Body.RemoteKey) {
-		return p, conflictWith(err, "style_number", "another product at NuORDER has this style, season and colour under another brand_id; archive one of the two or give them different colours")
+	switch {
+	case stored.BrandID != "" && !Same(string(stored.BrandID), t.work.Body.RemoteKey):
+		return Product{}, conflictWith(conflict, "style_number", "another product at NuORDER has this style, season and colour under another brand_id; archive one of the two or give them different colours")
+	case stored.BrandID == "" && !sameStyle(body, &stored):
+		return Product{}, conflictWith(conflict, "brand_id", "NuORDER names a product that has neither this brand_id nor this style, season and colour; look at both there")
 	}
-	return r.client.UpdateProduct(ctx, id, body)
+	p, err := r.client.UpdateProduct(ctx, string(stored.ID), body)
+	return p, notMade("update of a product", err)
+}
+
+// inTheWay reads the product that a conflict is about: by the _id that NuORDER named, or, if it named none or one that it does not show,
+// by our brand_id.
+func (r *Products) inTheWay(ctx context.Context, t *turn, conflict error) (Product, error) {
+	id := ConflictID(conflict)
+	if id != "" {
+		stored, err := r.client.Product(ctx, id)
+		if err == nil || !IsNotFound(err) {
+			return stored, err
+		}
+	}
+	stored, err := r.client.ProductByExternalID(ctx, t.work.Body.RemoteKey)
+	if IsNotFound(err) {
+		return stored, unseen(id, conflict)
+	}
+	return stored, err
+}
+
+// unseen ends a conflict with a document that NuORDER does not show. One that it named by _id may yet appear.
+func unseen(id string, conflict error) error {
+	if id == "" {
+		return conflict
+	}
+	return &fault.Error{Kind: fault.Retry, Code: CodeConflict, Rule: "unique", Err: fmt.Errorf("NuORDER names document %s and does not show it: %w", id, conflict)}
+}
+
+// sameStyle tells whether a stored product has the natural key of a body.
+func sameStyle(body []byte, stored *Product) bool {
+	var ours Product
+	return decode(body, &ours) == nil && Same(string(ours.StyleNumber), string(stored.StyleNumber)) &&
+		Same(string(ours.Season), string(stored.Season)) && Same(string(ours.Color), string(stored.Color))
 }
 
 func unreadable(text string) error {
@@ -182,6 +235,7 @@ func (r *Products) archive(ctx context.Context, t *turn) (sink.Delivery, error) 
 		return t.end("", err)
 	}
 	p, err := r.client.UpdateProduct(ctx, t.object.RemoteID, body)
+	err = notShown(ctx, "archival of a product", err, r.client.Product, t.object.RemoteID)
 	if IsNotFound(err) {
 		t.gone()
 		return t.end(ledger.Filtered, nil)

@@ -45,6 +45,10 @@ const (
 type Products struct {
 	client  *Client
 	objects Objects
+	// keepsCase is set once a stored product shows that the portal does not fold the case of names.
+	keepsCase atomic.Bool
+	// shown are the price sheets that were read to compare with.
+	shown shownSheets
 }
 
 // NewProducts makes the Remote of the products flow.
@@ -67,14 +71,21 @@ type Stock struct {
 // NewStock makes the Remote of the inventory flow.
 func NewStock(c *Client, o Objects) *Stock { return &Stock{client: c, objects: o} }
 
-// counterKey carries the count of attempts of one delivery.
+// counterKey carries the tally of one delivery.
 type counterKey struct{}
+
+// tally is what the attempts of one delivery come to.
+type tally struct {
+	calls atomic.Int64
+	// late is set when an attempt got no answer and may yet be carried out.
+	late atomic.Bool
+}
 
 // turn is one delivery under way.
 type turn struct {
 	work   sink.Work
 	object ledger.Object
-	calls  *atomic.Int64
+	calls  *tally
 	now    time.Time
 	// imported is the order as NuORDER had it at its import, while nothing was delivered yet.
 	imported []byte
@@ -82,7 +93,7 @@ type turn struct {
 
 // begin binds the calls of a delivery to the lease: none goes on when it ends. // decision 4
 func begin(ctx context.Context, c *Client, w sink.Work) (context.Context, *turn, context.CancelFunc) {
-	t := &turn{work: w, object: w.Object, calls: new(atomic.Int64), now: c.now()}
+	t := &turn{work: w, object: w.Object, calls: new(tally), now: c.now()}
 	t.object.Identity = maps.Clone(w.Object.Identity)
 	if t.object.Identity == nil {
 		t.object.Identity = make(map[string]string)
@@ -91,7 +102,7 @@ func begin(ctx context.Context, c *Client, w sink.Work) (context.Context, *turn,
 	if t.object.Parts == nil {
 		t.object.Parts = make(map[string]ledger.Part)
 	}
-	ctx = WithRank(context.WithValue(ctx, counterKey{}, t.calls), rankOfWork(w))
+	ctx = withUrgent(WithRank(context.WithValue(ctx, counterKey{}, t.calls), rankOfWork(w)), w.Urgent)
 	cancel := context.CancelFunc(func() {})
 	if !w.Deadline.IsZero() {
 		ctx, cancel = context.WithDeadline(ctx, w.Deadline)
@@ -117,12 +128,22 @@ func rankOfWork(w sink.Work) Rank {
 
 // countAttempt counts an attempt for the delivery that the context belongs to, if any.
 func countAttempt(ctx context.Context) {
-	if n, ok := ctx.Value(counterKey{}).(*atomic.Int64); ok {
-		n.Add(1)
+	if n, ok := ctx.Value(counterKey{}).(*tally); ok {
+		n.calls.Add(1)
+	}
+}
+
+// unanswered notes that an attempt got no answer.
+func unanswered(ctx context.Context) {
+	if n, ok := ctx.Value(counterKey{}).(*tally); ok {
+		n.late.Store(true)
 	}
 }
 
 func (t *turn) part() string { return ledger.PartOf(t.work.Body.Flow) }
+
+// made is how many attempts were made.
+func (t *turn) made() int64 { return t.calls.calls.Load() }
 
 // last is the body that was last delivered, empty if the ledger does not have it.
 func (t *turn) last() []byte { return t.object.Parts[t.part()].Body }
@@ -149,7 +170,7 @@ func (t *turn) inStep() bool {
 
 // kept ends a turn whose body is in step: unchanged, unless something else of the object had to be delivered.
 func (t *turn) kept() ledger.Disposition {
-	if t.calls.Load() > 0 {
+	if t.made() > 0 {
 		return ledger.Delivered
 	}
 	return ledger.Unchanged
@@ -163,7 +184,7 @@ func (t *turn) gone() {
 }
 
 func (t *turn) end(d ledger.Disposition, err error) (sink.Delivery, error) {
-	out := sink.Delivery{Object: t.work.Object, Calls: int(t.calls.Load())}
+	out := sink.Delivery{Object: t.work.Object, Calls: int(t.made()), Late: t.calls.late.Load()}
 	if err != nil {
 		return out, err
 	}

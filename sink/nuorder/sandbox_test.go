@@ -4,12 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
+	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,6 +32,9 @@ type world struct {
 	base      nuorder.Config
 	objects   *memory
 	yield     bool
+	conflict  atomic.Pointer[conflict]
+	missing   atomic.Pointer[missing]
+	lie       atomic.Pointer[lie]
 	products  *nuorder.Products
 	customers *nuorder.Customers
 	stock     *nuorder.Stock
@@ -96,7 +102,23 @@ func newWorld(t *testing.T, switches func(*portal.Switches), change func(*nuorde
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := httptest.NewServer(server)
+	w := &world{t: t, server: server}
+	h := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, in *http.Request) {
+		if c := w.conflict.Load(); c != nil && in.Method == c.method && strings.HasPrefix(in.URL.Path, c.path) && w.conflict.CompareAndSwap(c, nil) {
+			out.Header().Set("Content-Type", "application/json")
+			out.WriteHeader(http.StatusConflict)
+			fmt.Fprint(out, c.body)
+			return
+		}
+		if l := w.lie.Load(); l != nil && in.Method == l.method && strings.HasPrefix(in.URL.Path, l.path) && w.lie.CompareAndSwap(l, nil) {
+			l.tell(server, out, in)
+			return
+		}
+		if m := w.missing.Load(); m != nil && m.tell(server, out, in) {
+			return
+		}
+		server.ServeHTTP(out, in)
+	}))
 	t.Cleanup(func() { server.Close(); h.Close() })
 	base := nuorder.Config{
 		Environment: "test", BaseURL: h.URL, Limits: nuorder.Limits{Rate: 100_000, Burst: 1000},
@@ -114,10 +136,53 @@ func newWorld(t *testing.T, switches func(*portal.Switches), change func(*nuorde
 	}
 	t.Cleanup(client.Close)
 	m := &memory{objects: make(map[ledger.ObjectID]ledger.Object)}
-	return &world{
-		t: t, server: server, client: client, base: base, objects: m,
-		products: nuorder.NewProducts(client, m), customers: nuorder.NewCustomers(client), stock: nuorder.NewStock(client, m),
+	w.client, w.base, w.objects = client, base, m
+	w.products, w.customers, w.stock = nuorder.NewProducts(client, m), nuorder.NewCustomers(client), nuorder.NewStock(client, m)
+	return w
+}
+
+// conflict is an answer of 409 to the next call of a method to a path.
+type conflict struct{ method, path, body string }
+
+// lie is a success that shows something else than it must, once. Undone, the call is not carried out either.
+type lie struct {
+	method, path string
+	replace      [2]string
+	undone       string // what is read instead
+}
+
+func (l *lie) tell(server http.Handler, out http.ResponseWriter, in *http.Request) {
+	if l.undone != "" {
+		_, _ = io.WriteString(out, l.undone)
+		return
 	}
+	kept := httptest.NewRecorder()
+	server.ServeHTTP(kept, in)
+	maps.Copy(out.Header(), kept.Header())
+	out.Header().Del("Content-Length")
+	out.WriteHeader(kept.Code)
+	_, _ = io.WriteString(out, strings.ReplaceAll(kept.Body.String(), l.replace[0], l.replace[1]))
+}
+
+// missing is an answer of 404 to every write whose path begins so, whether it is carried out or not.
+type missing struct {
+	path string
+	done bool
+	told atomic.Int32
+}
+
+func (m *missing) tell(server http.Handler, out http.ResponseWriter, in *http.Request) bool {
+	if in.Method == http.MethodGet || !strings.HasPrefix(in.URL.Path, m.path) {
+		return false
+	}
+	if m.done {
+		server.ServeHTTP(httptest.NewRecorder(), in)
+	}
+	m.told.Add(1)
+	out.Header().Set("Content-Type", "application/json")
+	out.WriteHeader(http.StatusNotFound)
+	fmt.Fprint(out, `{"code":404,"message":"product not found"}`)
+	return true
 }
 
 // clientWith makes another client, with other credentials.

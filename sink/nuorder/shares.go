@@ -19,6 +19,8 @@ type Share struct {
 	Concurrency int
 	// NotBefore is the time before which no instance may call.
 	NotBefore time.Time
+	// Instances is how many share the limits; zero is this one alone.
+	Instances int
 }
 
 // Alone is the Shares of a single instance: all of the limits.

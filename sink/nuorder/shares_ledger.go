@@ -15,9 +15,9 @@ type ledgerShares struct{ from *ledger.Shares }
 func (l ledgerShares) Share() Share {
 	s := l.from.Share()
 	if s.InFlight <= 0 || s.Rate <= 0 {
-		return Share{Concurrency: -1, NotBefore: s.NotBefore}
+		return Share{Concurrency: -1, NotBefore: s.NotBefore, Instances: s.Instances}
 	}
-	return Share{Rate: s.Rate, Concurrency: s.InFlight, NotBefore: s.NotBefore}
+	return Share{Rate: s.Rate, Concurrency: s.InFlight, NotBefore: s.NotBefore, Instances: s.Instances}
 }
 
 // Throttled passes on what the portal asked.

@@ -43,16 +43,17 @@ func (r *Shipments) Deliver(ctx context.Context, w sink.Work) (sink.Delivery, er
 	case from == foreign:
 		return t.end(ledger.Filtered, nil)
 	case from == imported:
-		_, end, err := r.follow(ctx, t, id)
+		intent, end, err := r.follow(ctx, t, id)
 		if err != nil {
 			return t.end("", err)
 		}
 		if end != nil {
 			return *end, nil
 		}
+		t.imported = []byte(intent.Order)
 	case t.object.RemoteID == "" || !t.object.Known:
-		if !r.young(t) || w.Body.Facts[factCancelled] == "true" {
-			return t.end(ledger.Filtered, nil) // an old or cancelled order that NuORDER never had
+		if !r.young(t) || w.Body.Facts[factCancelled] == "true" && noShipments(w.Body.JSON) {
+			return t.end(ledger.Filtered, nil) // an old order that NuORDER never had, or a cancelled one of which nothing has shipped
 		}
 		return t.wait(mapper.Ref{Flow: mapper.OrderCreation, Key: w.Body.Key})
 	}
@@ -108,6 +109,9 @@ func (r *Shipments) ship(ctx context.Context, t *turn, body []byte) (sink.Delive
 // editIsDue tells that something has shipped that the order, as NuORDER was last told of it, does not hold.
 func editIsDue(t *turn, list json.RawMessage) bool {
 	body := t.object.Parts[partBody].Body
+	if len(body) == 0 {
+		body = t.imported // the edits flow has not looked at it yet
+	}
 	doc, err := readOrderDoc(body)
 	if len(body) == 0 || err != nil {
 		return false
@@ -154,7 +158,8 @@ func (r *Shipments) sendShipments(ctx context.Context, t *turn, list json.RawMes
 	if !r.client.Dialect().OwnShipments {
 		return r.update(ctx, t, body)
 	}
-	if err := r.client.SetShipments(ctx, t.object.RemoteID, list); err != nil {
+	err := r.client.SetShipments(ctx, t.object.RemoteID, list)
+	if err = notShown(ctx, "write of shipments", err, r.client.Order, t.object.RemoteID); err != nil {
 		return Order{}, err
 	}
 	return r.client.Order(ctx, t.object.RemoteID)
@@ -186,7 +191,8 @@ func (o *Orders) shippedWhenCovered(ctx context.Context, t *turn, got *Order) er
 	if !open.IsZero() || !shipped.total().IsPositive() || string(got.Status) == string(Shipped) || string(got.Status) == string(Cancelled) {
 		return nil
 	}
-	if _, err := o.client.SetOrderStatus(ctx, t.object.RemoteID, Shipped); err != nil {
+	_, err = o.client.SetOrderStatus(ctx, t.object.RemoteID, Shipped)
+	if err = notShown(ctx, "ending of an order", err, o.client.Order, t.object.RemoteID); err != nil {
 		return fmt.Errorf("set order %s shipped: %w", t.object.RemoteID, err)
 	}
 	t.object.Parts[partStatus] = ledger.Part{Body: []byte(`"shipped"`), At: t.now}

@@ -1,6 +1,7 @@
 package nuorder
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"maps"
@@ -144,15 +145,23 @@ func (r *Stock) replace(ctx context.Context, t *turn, product *ledger.Object, bo
 	}
 }
 
+const hintInventory = "NuORDER has the product but not what its stock names: check warehouses and sizes, and whether this portal takes the kind of inventory that is configured"
+
 // askForProduct finds out what a 404 was about. Only if the product itself is gone may its flow be asked to make it again: else
 // the two would wake each other without end.
 func (r *Stock) askForProduct(ctx context.Context, t *turn, id string, missing error) error {
 	_, err := r.client.Product(ctx, id)
+	if err == nil && !r.client.config.Dialect.Replenishments {
+		// Where the portal shows the inventory it takes it, too.
+		if _, err := r.client.ReadInventory(ctx, id); !IsNotFound(err) {
+			return cmp.Or(err, denied("write of inventory", hintInventory, &AnswerError{Call: "write of inventory", Status: http.StatusNotFound}))
+		}
+	}
 	switch {
 	case err == nil:
 		return &fault.Error{
 			Kind: fault.Reject, Code: CodeNotFound, Field: "inventory", Rule: "known_to_portal",
-			Hint: "NuORDER has the product but not what its stock names: check warehouses and sizes, and whether this portal takes the kind of inventory that is configured",
+			Hint: hintInventory,
 			Err:  &AnswerError{Call: "write of inventory", Status: http.StatusNotFound},
 		}
 	case !IsNotFound(err):

@@ -83,6 +83,12 @@ func reserved(a netip.Addr) bool {
 	return false
 }
 
+// timedOut tells that we gave up waiting, as opposed to a connection that broke.
+func timedOut(err error) bool {
+	n, ok := errors.AsType[net.Error](err)
+	return ok && n.Timeout()
+}
+
 // transportFault sorts an error that came instead of an answer. sent tells whether the request may have left this machine.
 func transportFault(ctx context.Context, call string, err error, sent, write bool) *fault.Error {
 	// The error of net/http repeats the URL, which may hold a customer's code; its cause does not. // I11

@@ -22,6 +22,9 @@ type Player struct {
 	PollOrders func(context.Context) error
 	// Waiting counts the keys that wait for a parent in the bridge.
 	Waiting func(context.Context) (int, error)
+	// Loaded tells whether the bridge has read all that was there before the day; nil if the day begins as soon as NuORDER shows it, while
+	// later tables may still be read.
+	Loaded func(context.Context) (bool, error)
 	// Out takes a line for each step; Bar, if not nil, is told how far the load is.
 	Out io.Writer
 	Bar func(done, total int)

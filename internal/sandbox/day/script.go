@@ -61,6 +61,9 @@ func (p *Player) load(ctx context.Context) error {
 	patience := p.Patience
 	p.Patience = 4 * patience
 	err := p.await(ctx, seen)
+	if err == nil && p.Loaded != nil {
+		err = p.await(ctx, p.Loaded)
+	}
 	p.Patience = patience
 	if err != nil {
 		return fmt.Errorf("initial load: %w", err)
