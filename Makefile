@@ -46,7 +46,7 @@ test-pg: ## the capture's tests on PostgreSQL 14 to 18 as the lab fetches them: 
 		NUBRIDGE_POSTGRES_BIN=$$(bench/lab/postgres.sh bin $$m) NUBRIDGE_TEST_POSTGRES=$$m CI=true go test -count=1 ./cdc/...; \
 	done
 
-test-conformance: ## the feed beside Debezium's, event by event: ARGS="-v -postgres 16"
+test-conformance: ## the feed beside Debezium's, event by event: ARGS="-v -postgres 16 -workload later"
 	go run ./bench/conformance $(ARGS)
 
 test-kafka: ## the traps of Kafka on three real brokers of the lab, which it starts and stops: KAFKA_PORT=9092

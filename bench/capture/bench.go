@@ -56,7 +56,7 @@ func measure(ctx context.Context, s settings) error {
 	}
 	defer b.close(ctx)
 	scenarios := map[string]func(context.Context) error{
-		"drain": b.drain100, "tx1": b.drain1, "steady": b.steady, "snapshot": b.snapshot, "big": b.big, "wide": b.wide,
+		"drain": b.drain100, "tx1": b.drain1, "steady": b.steady, "snapshot": b.snapshot, "big": b.big, "scale": b.scale, "wide": b.wide,
 	}
 	for _, name := range s.scenarios {
 		run, ok := scenarios[name]

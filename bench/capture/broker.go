@@ -51,6 +51,19 @@ const pollEvery = 20 * time.Millisecond
 
 // watchTopics counts until the context ends, every so often. want is how many records there will be.
 func watchTopics(ctx context.Context, admin *kadm.Client, every time.Duration, want int64, topics ...string) *progress {
+	return watch(ctx, every, want, func(ctx context.Context) (int64, error) {
+		ends, err := admin.ListEndOffsets(ctx, topics...)
+		if err = errors.Join(err, ends.Error()); err != nil {
+			return 0, err
+		}
+		var sum int64
+		ends.Each(func(o kadm.ListedOffset) { sum += o.Offset })
+		return sum, nil
+	})
+}
+
+// watch counts by a question that is asked every so often.
+func watch(ctx context.Context, every time.Duration, want int64, ask func(context.Context) (int64, error)) *progress {
 	ctx, cancel := context.WithCancel(ctx)
 	p := &progress{
 		started: time.Now(), want: want, stop: cancel, ended: make(chan struct{}), done: make(chan struct{}),
@@ -60,14 +73,12 @@ func watchTopics(ctx context.Context, admin *kadm.Client, every time.Duration, w
 		tick := time.NewTicker(every)
 		defer tick.Stop()
 		for {
-			ends, err := admin.ListEndOffsets(ctx, topics...)
+			sum, err := ask(ctx)
 			now := time.Now()
 			if ctx.Err() != nil {
 				return
 			}
-			if err = errors.Join(err, ends.Error()); err == nil {
-				var sum int64
-				ends.Each(func(o kadm.ListedOffset) { sum += o.Offset })
+			if err == nil {
 				p.saw(sum, now)
 			}
 			select {

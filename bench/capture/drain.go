@@ -103,11 +103,14 @@ func rounds(entries []entry) int {
 }
 
 // want is how many records the target writes.
-func (f *feed) want() int64 {
+func (f *feed) want() int64 { return f.wantOf(f.rows) }
+
+// wantOf is how many it writes of some of the rows.
+func (f *feed) wantOf(rows int) int64 {
 	if f.mode == "stream" && f.tombstones() {
-		return int64(f.rows + f.rows/groupChanges)
+		rows += rows / groupChanges
 	}
-	return int64(f.rows)
+	return int64(rows)
 }
 
 // ids is how many rows the workload touches.

@@ -25,6 +25,7 @@ type settings struct {
 	rows, tx1Rows     int
 	snapshotRows      int
 	bigRows           int
+	scaleRows         int
 	rate              int
 	warm, steady      time.Duration
 	runs, peerRuns    int
@@ -85,13 +86,14 @@ func parse(args []string) (settings, error) {
 	f.IntVar(&s.tx1Rows, "tx1-rows", 0, "(a) row changes of the backlog at 1 row a transaction; as -rows by default")
 	f.IntVar(&s.snapshotRows, "snapshot-rows", 0, "(c) rows of the table; twice -rows by default")
 	f.IntVar(&s.bigRows, "big-rows", 0, "(d) row changes of the one transaction; five times -rows by default")
+	f.IntVar(&s.scaleRows, "scale-rows", 0, "the largest backlog of scale, which begins with 10,000; 10,000,000 takes ten minutes; as -rows by default")
 	f.IntVar(&s.rate, "rate", 1000, "(b) single-row transactions a second")
 	f.DurationVar(&s.warm, "warm", 0, "(b) load before measuring; 10 s at full size, less below")
 	f.DurationVar(&s.steady, "steady", 0, "(b) load while measuring; 30 s at full size, less below")
 	f.IntVar(&s.runs, "runs", 0, "runs of nubridge, tuned Debezium and the floor in (a) at 100 rows; 5 at full size, 1 below")
 	f.IntVar(&s.peerRuns, "peer-runs", 0, "runs of everything else; 2 at full size, 1 below")
 	f.IntVar(&s.partitions, "partitions", 3, "partitions of each topic")
-	f.StringVar(&scenarios, "scenario", "drain,tx1,steady,snapshot,big,wide", "what to measure")
+	f.StringVar(&scenarios, "scenario", "drain,tx1,steady,snapshot,big,scale,wide", "what to measure")
 	f.StringVar(&targets, "target", "", "whom to measure; floor,nubridge,debezium-tuned,baseline by default, and debezium as it comes at full size")
 	f.BoolVar(&s.kills, "kills", true, "kill nubridge at the worst moments and count repeats")
 	f.BoolVar(&s.keep, "keep", false, "leave the lab's servers running")
@@ -138,6 +140,7 @@ func (s *settings) defaults() {
 	or(&s.tx1Rows, s.rows)
 	or(&s.snapshotRows, 2*s.rows)
 	or(&s.bigRows, 5*s.rows)
+	or(&s.scaleRows, s.rows)
 	runs, peers, warm, steady := 1, 1, 2*time.Second, 5*time.Second
 	if s.full() {
 		runs, peers, warm, steady = 5, 2, 10*time.Second, 30*time.Second

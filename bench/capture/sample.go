@@ -11,6 +11,7 @@ type sample struct {
 	Scenario   string  `json:"scenario"`
 	Rows       int     `json:"rows"`
 	Kills      int     `json:"kills,omitempty"`
+	Rounds     int     `json:"rounds,omitempty"` // backlogs of the same size, one after the other
 	Seconds    float64 `json:"seconds,omitempty"`
 	First      float64 `json:"first_record_s,omitempty"`
 	WithStart  float64 `json:"rows_per_s_with_start,omitempty"`
@@ -52,7 +53,7 @@ func (s sample) cpuPerMillion() float64 { return s.Usage.CPU / float64(max(1, s.
 
 // line is the sample for people.
 func (s sample) line() string {
-	head := fmt.Sprintf("%-9s %-15s", s.Scenario, s.Target)
+	head := fmt.Sprintf("%-14s %-15s", s.Scenario, s.Target)
 	check := fmt.Sprintf("lost %d, twice %d, altered %d", s.Verdict.Lost, s.Verdict.Duplicated, s.Verdict.Altered)
 	cost := fmt.Sprintf("%4.0f MiB, cpu %.1f s, server %.1f, broker %.1f, foreign %.2f cores", s.Usage.RSS, s.Usage.CPU, s.Usage.Postgres, s.Usage.Broker, s.Usage.Foreign)
 	if s.Verdict.First != "" {
@@ -61,6 +62,8 @@ func (s sample) line() string {
 	switch {
 	case s.Kills > 0:
 		return fmt.Sprintf("%s after %d kills: %s", head, s.Kills, check)
+	case s.Rounds > 0:
+		return fmt.Sprintf("%s %d times: %.2f cpu s a million, %8.0f rows/s; %s; %s", head, s.Rounds, s.cpuPerMillion(), s.AfterFirst, cost, check)
 	case s.Scenario == "steady":
 		return fmt.Sprintf("%s p50 %.1f ms, p99 %.1f, p99.9 %.1f, max %.1f; %s", head, s.P50, s.P99, s.P999, s.Max, cost)
 	}

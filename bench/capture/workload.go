@@ -113,10 +113,15 @@ func makeSchema(ctx context.Context, pool *pgxpool.Pool, schema string) error {
 
 // load writes n changes, txRows in each transaction.
 func load(ctx context.Context, pool *pgxpool.Pool, schema string, n, txRows int) error {
-	ids := n / groupChanges * groupRows
-	sql := fmt.Sprintf("call %s.load(1, %d, %d)", schema, ids, max(1, txRows/groupChanges)*groupRows)
+	return loadMore(ctx, pool, schema, 0, n, txRows)
+}
+
+// loadMore is load behind changes that are written already.
+func loadMore(ctx context.Context, pool *pgxpool.Pool, schema string, written, n, txRows int) error {
+	first, last := written/groupChanges*groupRows+1, (written+n)/groupChanges*groupRows
+	sql := fmt.Sprintf("call %s.load(%d, %d, %d)", schema, first, last, max(1, txRows/groupChanges)*groupRows)
 	if txRows == 1 {
-		sql = fmt.Sprintf("call %s.singles(1, %d)", schema, ids)
+		sql = fmt.Sprintf("call %s.singles(%d, %d)", schema, first, last)
 	}
 	if _, err := pool.Exec(ctx, sql); err != nil {
 		return fmt.Errorf("load %d changes: %w", n, err)

@@ -78,10 +78,12 @@ func loaded(ctx context.Context, s settings, prefix string, log *slog.Logger) ([
 }
 
 // compareLoad compares the rows of a load with what the stream had last for each key: server, session and path differ.
-func compareLoad(streamed, load []event) result {
+func compareLoad(streamed, load []event, changes string) result {
 	var r result
-	altered := map[string]bool{} // an altered table's rows change without an event
-	for _, m := range regexp.MustCompile(`(?m)alter table (feed\.\w+)`).FindAllStringSubmatch(workloadSQL+workloadEvilSQL, -1) {
+	// The rows of an altered table change without an event; and the log does not tell all of two (see the limits in docs/CAPTURE.md):
+	// which key a row had whose identity is another index, and in which order two rows swap their keys.
+	altered := map[string]bool{"feed.identity_index": true, "feed.deferrable_key": true}
+	for _, m := range regexp.MustCompile(`(?:alter table|create table|drop table|attach partition) (feed\.\w+)`).FindAllStringSubmatch(changes, -1) {
 		altered[m[1]] = true
 	}
 	last := map[string]event{}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -32,9 +34,6 @@ func (w *world) bulk(ctx context.Context, f *figures) error {
 		return err
 	}
 	if err := w.openStore(ctx); err != nil {
-		return err
-	}
-	if err := w.noPass(ctx); err != nil {
 		return err
 	}
 	var first time.Time
@@ -67,6 +66,25 @@ func (w *world) bulk(ctx context.Context, f *figures) error {
 	w.say("  %d documents in %.1f s, the ideal is %.1f s: %.3f, first call after %.1f s; %d calls, %d more than documents, statuses %v",
 		docs, took.Seconds(), ideal.Seconds(), f.bulk, first.Sub(begin).Seconds(), calls, int64(calls)-docs, c.ByStatus)
 	w.say("  memory in the second quarter %.0f MiB, in the last %.0f MiB; %.3f ms CPU of the bridge per document, capture included", second, last, f.cpu)
+	return w.atRest(ctx, b)
+}
+
+const restTime = 10 * time.Second
+
+// atRest tells what a bridge with nothing to do uses.
+func (w *world) atRest(ctx context.Context, b *bridge) error {
+	before, over := b.look(), time.After(restTime)
+	if err := w.until(ctx, "rest", 2*restTime, func() (bool, error) {
+		select {
+		case <-over:
+			return true, nil
+		default:
+			return false, nil
+		}
+	}); err != nil {
+		return err
+	}
+	w.say("  at rest it uses %.1f %% of a core", 100*b.cpuSince(before).Seconds()/restTime.Seconds())
 	return nil
 }
 
@@ -75,7 +93,7 @@ func (w *world) replay(ctx context.Context, f *figures) error {
 	if err := w.quiet(ctx); err != nil {
 		return err
 	}
-	before := w.NuORDER.Counts().Calls
+	before := w.NuORDER.Counts()
 	begin := time.Now()
 	for _, flow := range []string{"products", "inventory"} {
 		if _, err := w.command(ctx, "replay", flow, "--all", "--apply", "--wait", "--config", filepath.Join(w.dir, configFile)); err != nil {
@@ -85,8 +103,9 @@ func (w *world) replay(ctx context.Context, f *figures) error {
 	if err := w.rests(ctx, 5*time.Minute); err != nil {
 		return err
 	}
-	asked := w.NuORDER.Counts().Calls - before
-	w.say("  %d documents asked for by nubridge replay: %d calls, %.1f s", 2*w.products, asked, time.Since(begin).Seconds())
+	middle := w.NuORDER.Counts()
+	asked, routes := w.calls(before, middle, begin)
+	w.say("  %d documents asked for by nubridge replay: %d calls %v, %.1f s", 2*w.products, asked, routes, time.Since(begin).Seconds())
 	were, records, err := w.rewind(ctx)
 	if err != nil {
 		return err
@@ -103,10 +122,42 @@ func (w *world) replay(ctx context.Context, f *figures) error {
 	if err := w.rests(ctx, time.Minute); err != nil {
 		return err
 	}
-	f.replay = float64(w.NuORDER.Counts().Calls - before)
-	w.say("  %d records again after the groups' offsets were set to the beginning: %.0f calls, %.1f s, %.1f s CPU of the bridge",
-		records, f.replay-float64(asked), took.Seconds(), b.look().cpu.Seconds())
+	again, routes := w.calls(middle, w.NuORDER.Counts(), begin)
+	f.replay = float64(asked + again)
+	w.say("  %d records again after the groups' offsets were set to the beginning: %d calls %v, %.1f s, %.1f s CPU of the bridge",
+		records, again, routes, took.Seconds(), b.look().cpu.Seconds())
 	return nil
+}
+
+// calls gives how many calls about documents were made between two looks, and all by their route: what a start asks about the portal's
+// schemas, and about its warehouses, which a product shows, is none of a replay's doing.
+func (w *world) calls(before, after nuorder.Counts, from time.Time) (documents uint64, routes map[string]uint64) {
+	routes = map[string]uint64{}
+	for route, n := range after.ByRoute {
+		if n -= before.ByRoute[route]; n > 0 {
+			routes[route] = n
+			documents += n
+		}
+	}
+	entries := slices.DeleteFunc(w.NuORDER.Journal(nuorder.JournalQuery{}), func(e nuorder.Entry) bool { return e.Start.Before(from) })
+	asking := map[string]bool{} // the traces in which schemas were asked for
+	for _, e := range entries {
+		if strings.HasPrefix(e.Path, "/api/schemas/") {
+			asking[traceOf(e)] = true
+		}
+	}
+	for _, e := range entries {
+		if e.Method == http.MethodGet && asking[traceOf(e)] {
+			documents--
+		}
+	}
+	return documents, routes
+}
+
+// traceOf is the trace that a call belongs to: version, trace, span and flags are joined by dashes.
+func traceOf(e nuorder.Entry) string {
+	parts := strings.Split(e.Trace, "-")
+	return parts[min(1, len(parts)-1)]
 }
 
 // quiet is a loaded portal at its limit, one bridge, and nothing to do.
@@ -234,10 +285,11 @@ func (w *world) burst(ctx context.Context, f *figures) error {
 		return err
 	}
 	after := w.NuORDER.Counts()
-	f.burst = float64(after.Calls - before.Calls)
-	w.say("  %d row changes of %d products in %d transactions within %.1f s made %d product calls and %d inventory calls, all sent after %.1f s",
+	burst, routes := w.calls(before, after, begin)
+	f.burst = float64(burst)
+	w.say("  %d row changes of %d products in %d transactions within %.1f s made %d product calls and %d inventory calls, all sent after %.1f s; %v",
 		changes, products, transactions, committed.Seconds(), after.WritesByKind["product"]-before.WritesByKind["product"],
-		after.WritesByKind["inventory"]-before.WritesByKind["inventory"], time.Since(begin).Seconds()-2)
+		after.WritesByKind["inventory"]-before.WritesByKind["inventory"], time.Since(begin).Seconds()-2, routes)
 	return nil
 }
 

@@ -165,22 +165,11 @@ func (w *world) again(ctx context.Context, s setup, instances int) error {
 		return err
 	}
 	environments := max(len(s.portals), 1)
-	if err := w.until(ctx, "the start", time.Minute, func() (bool, error) {
+	return w.until(ctx, "the start", time.Minute, func() (bool, error) {
 		var n int
 		err := w.store.Pool().QueryRow(ctx, "select count(*) from instances where expires_at > now()").Scan(&n)
 		return n == instances*environments, err
-	}); err != nil {
-		return err
-	}
-	return w.noPass(ctx)
-}
-
-// noPass puts off the pass that writes all stock again within a day, which is not what is measured: for n lists it makes n/86,400
-// calls a second.
-func (w *world) noPass(ctx context.Context) error {
-	_, err := w.store.Pool().Exec(ctx, `insert into portals (environment, stock_due) values ($1, 'infinity')
-        on conflict (environment) do update set stock_due = 'infinity'`, environment)
-	return err
+	})
 }
 
 // loaded makes sure that the portal holds everything, loading it as fast as this machine can if the part bulk did not.

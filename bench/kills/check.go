@@ -23,7 +23,7 @@ func (w *world) finish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer p.kill()
+	defer func() { p.kill() }()
 	if err := w.retried(ctx, "create table work.last (id bigint primary key, n integer not null, v text)"); err != nil {
 		return err
 	}
@@ -44,7 +44,9 @@ func (w *world) finish(ctx context.Context) error {
 			if err := w.tolerable(p); err != nil {
 				return err
 			}
-			return fmt.Errorf("the program ended, see %s", p.log)
+			if p, err = w.launch(ctx); err != nil { // the last fault is not over yet
+				return err
+			}
 		default:
 		}
 		if time.Now().After(deadline) {
