@@ -208,36 +208,14 @@ func (c *Client) exchange(ctx context.Context, r *request) (*answer, error) {
 	a := &answer{status: resp.StatusCode, header: resp.Header, requestToken: token(resp.Header.Get("Request-Token")), at: c.now()}
 	late := time.AfterFunc(bodyTime, cancel)
 	defer late.Stop()
-	a.body, a.readErr = c.readAll(ctx, io.LimitReader(resp.Body, most+1))
+	a.body, a.tooLong, a.readErr = c.long.readAll(ctx, resp.Body, most)
 	if a.readErr != nil && errors.Is(outer.Err(), context.Canceled) {
 		return a, transportFault(outer, r.name(), a.readErr, true, r.write())
-	}
-	if int64(len(a.body)) > most {
-		a.body, a.tooLong = a.body[:most], true
 	}
 	if a.status >= http.StatusBadRequest {
 		a.body = c.unquoted(a.body)
 	}
 	return a, nil
-}
-
-// usualAnswer is how long the answers are that are read side by side, in bytes.
-const usualAnswer = 1 << 20
-
-// readAll reads a body. What is longer than usual is read one at a time, so that endless bodies do not fill the memory together. // I6
-func (c *Client) readAll(ctx context.Context, r io.Reader) ([]byte, error) {
-	head, err := io.ReadAll(io.LimitReader(r, usualAnswer))
-	if err != nil || len(head) < usualAnswer {
-		return head, err
-	}
-	select {
-	case c.long <- struct{}{}:
-	case <-ctx.Done():
-		return head, ctx.Err()
-	}
-	defer func() { <-c.long }()
-	rest, err := io.ReadAll(r)
-	return append(head, rest...), err
 }
 
 // unquoted takes our own credentials out of an answer that quotes them. // I11

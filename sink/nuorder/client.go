@@ -28,9 +28,9 @@ type Client struct {
 	now         func() time.Time
 	gate        *gate
 	budget      *budget
-	long        chan struct{} // held by whoever reads a long answer
-	skew        atomic.Int64  // nanoseconds that the portal's clock is ahead of ours
-	skewed      atomic.Bool   // a warning was logged and still holds
+	long        *longAnswers
+	skew        atomic.Int64 // nanoseconds that the portal's clock is ahead of ours
+	skewed      atomic.Bool  // a warning was logged and still holds
 }
 
 // Deps are what a Client needs from outside. Only Credentials has no default.
@@ -81,7 +81,7 @@ func New(c Config, d Deps) (*Client, error) {
 	made := &Client{
 		config: c, base: base, http: client, signer: newSigner(c), credentials: d.Credentials,
 		tracer: d.Tracer, measures: d.Measures, propagator: propagation.TraceContext{}, log: d.Log, now: d.Now,
-		gate: newGate(c, d.Shares, d.Now), budget: newBudget(c.RetryShare, c.RetryReserve), long: make(chan struct{}, 1),
+		gate: newGate(c, d.Shares, d.Now), budget: newBudget(c.RetryShare, c.RetryReserve), long: newLongAnswers(),
 	}
 	for class, b := range made.gate.breakers {
 		b.told = func(state string) {

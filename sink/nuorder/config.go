@@ -43,7 +43,7 @@ type Config struct {
 	Gzip int
 	// MaxAnswer caps the body of an answer in bytes; default 8 MiB.
 	MaxAnswer int64
-	// MaxListAnswer caps the body of a list; default 32 MiB, a million ids. While a body grows it is held twice. // I6
+	// MaxListAnswer caps the body of a list; default 32 MiB, a million ids. At its end it is held twice. // I6
 	MaxListAnswer int64
 	// Attempts is how often a repeatable call is tried in place; default 3. The loop retries for longer, more slowly.
 	Attempts int
