@@ -30,8 +30,10 @@ type compiledFile struct {
 	today              func() string
 	taken              *takenCache
 	// sum is the fingerprint of the file; daily tells that the documents depend on the present day.
-	sum   []byte
-	daily bool
+	sum []byte
+	// warehouses is the fingerprint of those that the portal has and the documents may name.
+	warehouses []byte
+	daily      bool
 }
 
 type tableName struct{ schema, table string }
@@ -92,6 +94,7 @@ func (f *Folder) Compile(schema *Schema, clock func() time.Time) (*Mapping, Find
 		}
 		fc.run()
 		fc.out.sum, fc.out.daily = x.sum(schema.Portal), fc.usedClock || fc.readsClock()
+		fc.out.warehouses = x.warehousesSum(schema.Portal)
 		findings = append(findings, fc.findings...)
 		for _, flow := range x.flows {
 			m.flows[flow] = fc.out

@@ -10,7 +10,8 @@ import (
 
 // Sum is the fingerprint of all that decides what a flow's documents look like: its file with the overlay, the queries and look-up
 // tables that it names, and the portal's demands. Where the documents depend on the present day, the day is part of it. Equal sums
-// give equal bodies for equal rows; orders, which live their own life once they are sent, never depend on the day.
+// give equal bodies for equal rows; orders, which live their own life once they are sent, never depend on the day. The portal's
+// warehouses are not in it: WarehousesSum.
 func (m *Mapping) Sum(flow Flow) []byte {
 	x := m.flows[flow]
 	if x == nil {
@@ -21,6 +22,16 @@ func (m *Mapping) Sum(flow Flow) []byte {
 	}
 	day := sha256.Sum256(append(slices.Clone(x.sum), x.today()...))
 	return day[:]
+}
+
+// WarehousesSum is the fingerprint of the portal's warehouses as far as a flow's documents name any, nil where they are not known or
+// not named. Other warehouses alter no body: they only allow or forbid it.
+func (m *Mapping) WarehousesSum(flow Flow) []byte {
+	x := m.flows[flow]
+	if x == nil {
+		return nil
+	}
+	return slices.Clone(x.warehouses)
 }
 
 // summer hashes texts so that no two lists of texts look alike.
@@ -87,9 +98,16 @@ func (x *flowFile) sum(portal *Portal) []byte {
 		}
 		s.text(f.Allowed...)
 	}
-	if portal != nil && len(warehousePaths(x.file)) > 0 {
-		s.text(portal.Warehouses...)
+	return s.Sum(nil)
+}
+
+// warehousesSum makes the fingerprint of the warehouses that a file's documents may name.
+func (x *flowFile) warehousesSum(portal *Portal) []byte {
+	if portal == nil || portal.Warehouses == nil || len(warehousePaths(x.file)) == 0 {
+		return nil
 	}
+	s := summer{sha256.New()}
+	s.text(portal.Warehouses...)
 	return s.Sum(nil)
 }
 

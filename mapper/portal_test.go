@@ -1,6 +1,7 @@
 package mapper_test
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 
@@ -41,8 +42,8 @@ func TestPortalSchemaIsCheckedBeforehandAndAtEachDocument(t *testing.T) {
 	}
 }
 
-// What a portal shows of its warehouses must not have documents read anew that name none.
-func TestWarehousesOfThePortalAlterOnlyWhatNamesThem(t *testing.T) {
+// What a portal shows of its warehouses alters no document, and concerns only those that name any.
+func TestWarehousesOfThePortalConcernOnlyWhatNamesThem(t *testing.T) {
 	t.Parallel()
 	const customers = `
 document: {key: cust, root: "select cust, name from shop.custs where cust = any($1)"}
@@ -51,7 +52,7 @@ id: cust
 fields: {code: cust, name: name, currency_code: '"USD"'}
 `
 	columns := []mapper.Column{column("cust", mapper.Text), column("name", mapper.Text)}
-	sums := func(p *mapper.Portal) (customer, order string) {
+	with := func(p *mapper.Portal) *mapper.Mapping {
 		t.Helper()
 		schema := orderSchema()
 		schema.Queries[mapper.QueryID{File: "customers.yaml", Name: "root"}] = mapper.QueryInfo{Columns: columns, Params: []string{"text[]"}, Tables: []string{"shop.custs"}}
@@ -61,11 +62,20 @@ fields: {code: cust, name: name, currency_code: '"USD"'}
 		if m == nil {
 			t.Fatal(findings)
 		}
-		return string(m.Sum(mapper.Customers)), string(m.Sum(mapper.OrderEdits))
+		return m
 	}
-	customer, order := sums(&mapper.Portal{})
-	customer2, order2 := sums(&mapper.Portal{Warehouses: []string{"default"}})
-	if customer != customer2 || order == order2 {
-		t.Errorf("the sum of customers changed: %t, that of orders: %t; want only orders", customer != customer2, order != order2)
+	unknown, one, two := with(&mapper.Portal{}), with(&mapper.Portal{Warehouses: []string{"default"}}), with(&mapper.Portal{Warehouses: []string{"default", "west"}})
+	for _, flow := range []mapper.Flow{mapper.Customers, mapper.OrderEdits} {
+		if !bytes.Equal(unknown.Sum(flow), one.Sum(flow)) || !bytes.Equal(one.Sum(flow), two.Sum(flow)) {
+			t.Errorf("%s: the portal's warehouses alter the sum of the documents", flow)
+		}
+	}
+	for _, m := range []*mapper.Mapping{unknown, one, two} {
+		if m.WarehousesSum(mapper.Customers) != nil || m.WarehousesSum(mapper.Products) != nil {
+			t.Error("customers, or a flow without a file, have a sum of warehouses")
+		}
+	}
+	if got := one.WarehousesSum(mapper.OrderEdits); unknown.WarehousesSum(mapper.OrderEdits) != nil || got == nil || bytes.Equal(got, two.WarehousesSum(mapper.OrderEdits)) {
+		t.Errorf("orders: sums %x of no known warehouses, %x of one, %x of two; want nothing and two different ones", unknown.WarehousesSum(mapper.OrderEdits), got, two.WarehousesSum(mapper.OrderEdits))
 	}
 }

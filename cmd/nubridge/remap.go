@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"hash/maphash"
+	"slices"
 	"time"
 
 	"nubridge/internal/ledger"
@@ -22,7 +23,7 @@ const (
 )
 
 // remapper sees to it that a changed mapping reaches documents whose rows do not change: after a reload, after a start with another
-// folder than before, after a change of the portal's schema, and at midnight where documents depend on the day.
+// folder than before, after a change of the portal's schema or warehouses, and at midnight where documents depend on the day.
 type remapper struct {
 	*environment
 	// followed are the fingerprints that this process has seen to: two instances with different folders must not chase each other.
@@ -46,23 +47,33 @@ func (r *remapper) run(ctx context.Context) error {
 	}
 }
 
-// follow asks a flow for the documents that its mapping makes otherwise than they were last sent.
+// follow asks a flow for the documents that its mapping makes otherwise than they were last sent, and for the parked ones that it
+// allows since then.
 func (r *remapper) follow(ctx context.Context, flow mapper.Flow) error {
 	mapping := r.mapping.Load()
-	sum := mapping.Sum(flow)
-	if sum == nil || bytes.Equal(sum, r.followed[flow]) {
+	documents, warehouses := mapping.Sum(flow), mapping.WarehousesSum(flow)
+	sum := slices.Concat(documents, warehouses)
+	if documents == nil || bytes.Equal(sum, r.followed[flow]) {
 		return nil
 	}
 	last, err := r.bridge.store.MappingSum(ctx, r.name, flow)
 	if err != nil {
 		return err
 	}
-	if last != nil && !bytes.Equal(last, sum) {
+	switch whatChanged(last, documents, warehouses) {
+	case changedNothing:
+	case changedDocuments:
 		n, err := r.request(ctx, flow, mapping, remapReason)
 		if err != nil {
 			return err
 		}
 		r.log.Info("the mapping has changed: documents that it makes otherwise are sent", "flow", string(flow), "documents", n)
+	case changedWarehouses:
+		n, err := r.bridge.store.RetryParked(ctx, r.name, ledger.ParkedFilter{Flow: flow})
+		if err != nil {
+			return err
+		}
+		r.log.Info("the portal's warehouses have changed: parked documents are tried again", "flow", string(flow), "documents", n)
 	}
 	if !bytes.Equal(last, sum) { // I10: what was asked for is stored before it is noted as done
 		if err := r.bridge.store.KeepMappingSum(ctx, r.name, flow, sum); err != nil {
@@ -71,6 +82,30 @@ func (r *remapper) follow(ctx context.Context, flow mapper.Flow) error {
 	}
 	r.followed[flow] = sum
 	return nil
+}
+
+// mappingChange is what a change of the mapping asks for.
+type mappingChange int
+
+const (
+	changedNothing mappingChange = iota
+	changedDocuments
+	changedWarehouses
+)
+
+// whatChanged compares the fingerprints of documents and of warehouses with those last seen to, which are kept one behind the other.
+// Warehouses that become known change nothing: as long as they were not, no document was held back because of one.
+func whatChanged(last, documents, warehouses []byte) mappingChange {
+	before, same := bytes.CutPrefix(last, documents)
+	switch {
+	case last == nil:
+		return changedNothing
+	case !same:
+		return changedDocuments
+	case len(before) == 0 || bytes.Equal(before, warehouses):
+		return changedNothing
+	}
+	return changedWarehouses
 }
 
 // request goes over all documents, those of the OMS and those that NuORDER has of us, batch by batch. It leaves the databases half of
