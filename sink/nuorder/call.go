@@ -35,9 +35,11 @@ type request struct {
 	want  expect
 	// once tells that a repeat could do the thing twice, so the call is never tried again after an unclear end.
 	once bool
-	list bool // the answer may be long
-	sign handshakeParams
-	with *Credentials // instead of the client's own
+	// shown tells that all that the call names was shown by NuORDER, so that a 404 is tried again in place, too.
+	shown bool
+	list  bool // the answer may be long
+	sign  handshakeParams
+	with  *Credentials // instead of the client's own
 }
 
 func (r *request) write() bool { return r.method != http.MethodGet }
@@ -108,6 +110,7 @@ func (c *Client) again(r *request, err error, try int) (time.Duration, bool) {
 		return 0, false
 	case e.Code == CodeTooManyRequests && e.After <= c.config.MaxWait:
 		return 0, c.budget.spend()
+	case e.Code == CodeNotFound && r.shown:
 	case e.Kind != fault.Retry || e.Code == CodeCancelled || e.Code == CodeDeadlineClose || e.Code == CodeAnswerTooLarge:
 		return 0, false
 	case e.Ambiguous && r.once, e.Ambiguous && e.After > 0:

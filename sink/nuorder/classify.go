@@ -314,21 +314,27 @@ func classifySuccess(write bool, want expect, a *answer, c Config) *fault.Error 
 		return unreadable(CodeUnreadable, "the answer is no JSON", nil)
 	}
 	if write && body[0] == '[' {
-		return rowInside(body, a)
+		return rowInside(body, a, c)
 	}
 	return nil
 }
 
 // rowInside finds a row that a write refused.
-func rowInside(body []byte, a *answer) *fault.Error {
+func rowInside(body []byte, a *answer, c Config) *fault.Error {
 	var rows []json.RawMessage
 	if decode(body, &rows) != nil {
 		return nil
 	}
 	for i, raw := range rows {
 		var r remark
-		if decode(raw, &r) == nil && r.refused() {
+		if decode(raw, &r) != nil {
+			continue
+		}
+		if r.refused() {
 			return rowsRefused(fmt.Sprintf("[%d]", i), r, a.status)
+		}
+		if e := errorInside(r, a, c); e != nil {
+			return e
 		}
 	}
 	return nil

@@ -103,12 +103,17 @@ func (c *Client) PutReplenishments(ctx context.Context, rows []Replenishment) (c
 			return calls, err
 		}
 		calls++
-		_, err = c.do(ctx, &request{
+		r := &request{
 			class: ClassInventory, method: http.MethodPut, route: "v3.0/warehouse/{warehouse}/replenishments",
-			args: []string{rows[0].WarehouseID}, body: body, want: expect{body: true},
-		})
+			args: []string{rows[0].WarehouseID}, body: body, want: expect{body: true}, shown: true,
+		}
+		a, err := c.do(ctx, r)
 		if err != nil {
 			return calls, err
+		}
+		var stored []json.RawMessage
+		if decode(a.body, &stored) == nil && len(stored) == 0 {
+			return calls, contradicted(r.name(), true, "no row")
 		}
 		rows = rows[n:]
 	}
@@ -146,6 +151,6 @@ func (c *Client) FlagInventory(ctx context.Context, productIDs ...string) error 
 	if err != nil {
 		return err
 	}
-	_, err = c.do(ctx, &request{class: ClassInventory, method: http.MethodPut, route: "inventory/flags", body: body})
+	_, err = c.do(ctx, &request{class: ClassInventory, method: http.MethodPut, route: "inventory/flags", body: body, shown: true})
 	return err
 }

@@ -118,7 +118,10 @@ func (r *Stock) write(ctx context.Context, t *turn, body []byte) error {
 	if product.RemoteID == tried {
 		return r.askForProduct(ctx, t, product.RemoteID, missing)
 	}
-	err = r.replace(ctx, t, &product, body)
+	if d.Replenishments {
+		return r.replenishProduct(ctx, t, &product, body, missing)
+	}
+	err = r.replace(ctx, &product, body)
 	if IsNotFound(err) {
 		return r.askForProduct(ctx, t, product.RemoteID, missing)
 	}
@@ -128,21 +131,12 @@ func (r *Stock) write(ctx context.Context, t *turn, body []byte) error {
 	return err
 }
 
-func (r *Stock) replace(ctx context.Context, t *turn, product *ledger.Object, body []byte) error {
-	d := r.client.config.Dialect
-	switch {
-	case d.Replenishments:
-		return r.replenish(ctx, t, product, body)
-	case d.StockByExternalID:
+func (r *Stock) replace(ctx context.Context, product *ledger.Object, body []byte) error {
+	if r.client.config.Dialect.StockByExternalID {
 		// NuORDER may have folded the case of the brand_id, and compares it exactly.
-		name := product.StoredKey
-		if name == "" {
-			name = product.RemoteKey
-		}
-		return r.client.ReplaceInventoryByExternalID(ctx, name, body)
-	default:
-		return r.client.ReplaceInventory(ctx, product.RemoteID, body)
+		return r.client.ReplaceInventoryByExternalID(ctx, cmp.Or(product.StoredKey, product.RemoteKey), body)
 	}
+	return r.client.ReplaceInventory(ctx, product.RemoteID, body)
 }
 
 const hintInventory = "NuORDER has the product but not what its stock names: check warehouses and sizes, and whether this portal takes the kind of inventory that is configured"
@@ -151,7 +145,7 @@ const hintInventory = "NuORDER has the product but not what its stock names: che
 // the two would wake each other without end.
 func (r *Stock) askForProduct(ctx context.Context, t *turn, id string, missing error) error {
 	_, err := r.client.Product(ctx, id)
-	if err == nil && !r.client.config.Dialect.Replenishments {
+	if err == nil {
 		// Where the portal shows the inventory it takes it, too.
 		if _, err := r.client.ReadInventory(ctx, id); !IsNotFound(err) {
 			return cmp.Or(err, denied("write of inventory", hintInventory, &AnswerError{Call: "write of inventory", Status: http.StatusNotFound}))
@@ -166,8 +160,14 @@ func (r *Stock) askForProduct(ctx context.Context, t *turn, id string, missing e
 		}
 	case !IsNotFound(err):
 		return err
-	case t.work.Body.Filtered:
-		return missing // it is not wanted any more anyway
+	}
+	return r.remake(ctx, t, missing)
+}
+
+// remake has the flow of the product look at it: the stock waits, unless it is not wanted any more anyway.
+func (r *Stock) remake(ctx context.Context, t *turn, missing error) error {
+	if t.work.Body.Filtered {
+		return missing
 	}
 	if err := r.objects.Doubt(ctx, t.work.Environment, mapper.Products, []mapper.Key{t.work.Body.Key}, reasonProductMissing); err != nil {
 		return err

@@ -3,6 +3,8 @@ package nuorder
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +19,66 @@ const (
 )
 
 const replenishmentDate = "01/02/2006"
+
+// replenishProduct writes the stock and reads what a refusal was about. Whatever names the rows is shown by the product: as long as it
+// shows what they name, a 404 tells nothing. Where the ids of its sizes are others by now, its own flow learns them.
+func (r *Stock) replenishProduct(ctx context.Context, t *turn, product *ledger.Object, body []byte, missing error) error {
+	refused := r.replenish(ctx, t, product, body)
+	if refused == nil {
+		t.object.RemoteID, t.object.StoredKey = product.RemoteID, product.StoredKey
+		return nil
+	}
+	e, ok := errors.AsType[*fault.Error](refused)
+	if !ok || e.Code != CodeNotFound && e.Code != CodeBadRequest && e.Code != CodeUnprocessable {
+		return refused
+	}
+	shown, err := r.client.Product(ctx, product.RemoteID)
+	switch {
+	case IsNotFound(err):
+		return r.remake(ctx, t, missing)
+	case err != nil:
+		return err
+	case otherSizes(&shown, product):
+		return r.remake(ctx, t, missing)
+	case e.Code != CodeNotFound:
+		return refused
+	case lacksWarehouse(&shown, r.named(product, body)):
+		return &fault.Error{Kind: fault.Reject, Code: CodeNotFound, Field: "inventory", Rule: "known_to_portal", Hint: hintInventory, Err: refused}
+	}
+	return denied("write of inventory", hintInventory, refused)
+}
+
+// otherSizes tells that a size of the product has another _id than the ledger has.
+func otherSizes(shown *Product, product *ledger.Object) bool {
+	for _, list := range [][]ProductSize{shown.SizeIDs, shown.Sizes} {
+		for _, s := range list {
+			if old := product.Identity[identitySize+string(s.Size)]; s.ID != "" && old != "" && old != string(s.ID) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// named are the ids of the warehouses that a body names.
+func (r *Stock) named(product *ledger.Object, body []byte) []string {
+	var stock Inventory
+	if decode(body, &stock) != nil {
+		return nil // it was read before
+	}
+	var ids []string
+	for _, w := range stock.Inventory {
+		ids = append(ids, r.warehouse(product, string(w.Warehouse)))
+	}
+	return ids
+}
+
+// lacksWarehouse tells that a product that lists its warehouses does not list one of these.
+func lacksWarehouse(shown *Product, ids []string) bool {
+	return len(shown.Warehouses) > 0 && slices.ContainsFunc(ids, func(id string) bool {
+		return !slices.ContainsFunc(shown.Warehouses, func(w ProductWarehouse) bool { return string(w.ID) == id })
+	})
+}
 
 // replenish writes the stock as v3.0 replenishments: only the rows that differ from those last written, all of them if it is in
 // doubt what NuORDER holds, and never a delete.
@@ -40,11 +102,15 @@ func (r *Stock) replenish(ctx context.Context, t *turn, product *ledger.Object, 
 		}
 		rows = sorted(rows)
 	}
-	if len(rows) > 0 {
-		if _, err := r.client.PutReplenishments(ctx, rows); err != nil {
+	if err := r.put(ctx, t, product, rows); err != nil {
+		return err
+	}
+	if t.object.InDoubt {
+		strays, err := r.strays(ctx, product, want)
+		if err != nil {
 			return err
 		}
-		if err := r.client.FlagInventory(ctx, product.RemoteID); err != nil {
+		if err := r.put(ctx, t, product, strays); err != nil {
 			return err
 		}
 	}
@@ -54,6 +120,54 @@ func (r *Stock) replenish(ctx context.Context, t *turn, product *ledger.Object, 
 	}
 	t.object.Identity[identityRows] = string(raw)
 	return nil
+}
+
+// put writes rows and has the portal compute what it shows.
+func (r *Stock) put(ctx context.Context, t *turn, product *ledger.Object, rows []Replenishment) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	for i := range rows {
+		if rows[i].PeriodStart == "" {
+			rows[i].PeriodStart = t.now.UTC().Format(replenishmentDate) // NuORDER does not show it
+		}
+	}
+	if _, err := r.client.PutReplenishments(ctx, rows); err != nil {
+		return err
+	}
+	return r.client.FlagInventory(ctx, product.RemoteID)
+}
+
+// strays gives rows to take out what NuORDER shows and nobody wants: a write whose answer was lost may have made rows that the ledger
+// never heard of, such as a delivery that has another date by now.
+func (r *Stock) strays(ctx context.Context, product *ledger.Object, want []Replenishment) ([]Replenishment, error) {
+	p, err := r.client.Product(ctx, product.RemoteID)
+	if err != nil {
+		return nil, err
+	}
+	shown, _, err := r.shownRows(p.Raw)
+	if err != nil {
+		return nil, err
+	}
+	wanted := make(map[rowKey]bool, len(want))
+	open := make(map[rowKey]bool)
+	for i := range want {
+		wanted[want[i].key()] = true
+		if want[i].Prebook {
+			open[rowKey{warehouse: want[i].WarehouseID, sku: want[i].SKUID}] = true
+		}
+	}
+	var strays []Replenishment
+	for _, row := range shown {
+		switch {
+		case wanted[row.key()], row.Prebook && open[rowKey{warehouse: row.WarehouseID, sku: row.SKUID}]:
+		case row.DisplayName == displayFuture && row.PeriodStart == "": // named in a way that cannot be written
+		case row.Quantity != nil && *row.Quantity == "0":
+		default:
+			strays = append(strays, row)
+		}
+	}
+	return DiffReplenishments(strays, nil), nil
 }
 
 // known reads the rows last written, without those of sizes that the product has no more: they went with the size.

@@ -145,45 +145,15 @@ func (f figures) differ(o figures) string {
 // compareRows holds the rows that replenishments made, as the product shows them, against those that the body asks for. An extra row
 // of zero is one that was taken out.
 func (r *Stock) compareRows(ctx context.Context, t *turn, product ledger.Object, body []byte, stored json.RawMessage) (Seen, error) {
-	var doc struct {
-		Cache []struct {
-			Bucket    Text  `json:"bucket"`
-			Warehouse Text  `json:"warehouse"`
-			SKU       Text  `json:"sku_id"`
-			Quantity  *Text `json:"quantity"`
-		} `json:"__inventory_cache"`
-	}
-	if err := decode(stored, &doc); err != nil {
-		return Seen{}, unreadable("the stock that a product shows is not readable")
-	}
-	theirs := map[cell]string{}
-	var have []Replenishment
-	for _, c := range doc.Cache {
-		delivery, quantity := r.delivery(string(c.Bucket)), ""
-		row := Replenishment{WarehouseID: string(c.Warehouse), SKUID: string(c.SKU), DisplayName: displayFuture, Active: true}
-		if c.Quantity != nil {
-			quantity = string(*c.Quantity)
-			figure := json.Number(quantity)
-			row.Quantity = &figure
-		}
-		switch day, err := time.Parse(time.DateOnly, delivery); {
-		case strings.EqualFold(delivery, displayPrebook):
-			delivery, quantity = displayPrebook, ""
-			row.DisplayName, row.Prebook, row.Quantity = displayPrebook, true, nil
-		case delivery == Immediate:
-			row.DisplayName = Immediate
-		case err == nil:
-			row.PeriodStart = day.Format(replenishmentDate)
-		}
-		theirs[cell{string(c.Warehouse), delivery, string(c.SKU)}] = quantity
-		have = append(have, row)
+	have, theirs, err := r.shownRows(stored)
+	if err != nil {
+		return Seen{}, err
 	}
 	var want []Replenishment
 	if body != nil {
 		if err := r.needSizes(ctx, t, &product, body); err != nil {
 			return Seen{}, err
 		}
-		var err error
 		if want, err = r.rows(t, &product, body); err != nil {
 			return Seen{}, err
 		}
@@ -221,4 +191,41 @@ func (r *Stock) compareRows(ctx context.Context, t *turn, product ledger.Object,
 	}
 	t.object.Identity[identityRows] = string(raw)
 	return t.seen(differs, body), nil
+}
+
+// shownRows reads the rows that a product shows, and their figures.
+func (r *Stock) shownRows(stored json.RawMessage) (rows []Replenishment, figures map[cell]string, err error) {
+	var doc struct {
+		Cache []struct {
+			Bucket    Text  `json:"bucket"`
+			Warehouse Text  `json:"warehouse"`
+			SKU       Text  `json:"sku_id"`
+			Quantity  *Text `json:"quantity"`
+		} `json:"__inventory_cache"`
+	}
+	if err := decode(stored, &doc); err != nil {
+		return nil, nil, unreadable("the stock that a product shows is not readable")
+	}
+	figures = map[cell]string{}
+	for _, c := range doc.Cache {
+		delivery, quantity := r.delivery(string(c.Bucket)), ""
+		row := Replenishment{WarehouseID: string(c.Warehouse), SKUID: string(c.SKU), DisplayName: displayFuture, Active: true}
+		if c.Quantity != nil {
+			quantity = string(*c.Quantity)
+			figure := json.Number(quantity)
+			row.Quantity = &figure
+		}
+		switch day, err := time.Parse(time.DateOnly, delivery); {
+		case strings.EqualFold(delivery, displayPrebook):
+			delivery, quantity = displayPrebook, ""
+			row.DisplayName, row.Prebook, row.Quantity = displayPrebook, true, nil
+		case delivery == Immediate:
+			row.DisplayName = Immediate
+		case err == nil:
+			row.PeriodStart = day.Format(replenishmentDate)
+		}
+		figures[cell{string(c.Warehouse), delivery, string(c.SKU)}] = quantity
+		rows = append(rows, row)
+	}
+	return rows, figures, nil
 }
