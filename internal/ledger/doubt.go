@@ -64,7 +64,7 @@ func (s *Store) doubt(ctx context.Context, environment string, flow mapper.Flow,
 	if len(keys) == 0 {
 		return nil
 	}
-	err := s.inTurn(ctx, environment, doubtSQL, []any{environment, flow, flow.Kind(), PartOf(flow), keys, reason, rank, s.channel()}, new(bool))
+	err := s.inTurn(ctx, environment, planAnew, doubtSQL, []any{environment, flow, flow.Kind(), PartOf(flow), keys, reason, rank, s.channel()}, new(bool))
 	if err != nil {
 		return fmt.Errorf("mark %d objects in doubt: %w", len(keys), err)
 	}

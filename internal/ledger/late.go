@@ -51,7 +51,7 @@ func (s *Store) WakeLate(ctx context.Context, environment string, flow mapper.Fl
 		return 0, lateErr(flow, err)
 	}
 	var n int
-	err = s.inTurn(ctx, environment, wakeLateSQL, []any{
+	err = s.inTurn(ctx, environment, planAnew, wakeLateSQL, []any{
 		environment, flow, flow.Kind(), PartOf(flow), "late call", RankOf(flow), s.channel(), lateMost, ReasonRetry, ReasonNameWanted,
 	}, &n, new(bool))
 	return n, lateErr(flow, err)

@@ -108,7 +108,7 @@ func (s *Store) Rebuild(ctx context.Context, environment string, flow mapper.Flo
 		indexes = append(indexes, int64(o.Position.Index))
 	}
 	var took []mapper.Key
-	err := s.inTurn(ctx, environment, rebuildSQL, []any{
+	err := s.inTurn(ctx, environment, planAnew, rebuildSQL, []any{
 		environment, string(flow), string(flow.Kind()), part, keys, differs, known, ids, names, stored, identities, hashes, at, bodies,
 		epochs, commits, indexes, since, ReasonVerify, RankBulk, s.channel(),
 	}, &took, new(int64))

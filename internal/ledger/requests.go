@@ -31,7 +31,7 @@ func (s *Store) Request(ctx context.Context, environment string, flow mapper.Flo
 	if len(keys) == 0 {
 		return nil
 	}
-	err := s.inTurn(ctx, environment, `
+	err := s.inTurn(ctx, environment, planAnew, `
         with asked as (
             insert into requests as r (environment, flow, key, reason, rank)
             select $1, $2, key, $4, $5 from unnest($3::text[]) as k(key) order by key
@@ -97,7 +97,7 @@ func (s *Store) SweepWaiting(ctx context.Context, environment string, flow mappe
 	if err := s.pool.QueryRow(ctx, "select exists (select from waiting where environment = $1 and flow = $2)", environment, string(flow)).Scan(&some); err != nil || !some {
 		return 0, 0, sweepErr(flow, err)
 	}
-	err = s.inTurn(ctx, environment, `
+	err = s.inTurn(ctx, environment, planAnew, `
         with w as (
             select environment, flow, key, parents, touches, since, last_at, trace from waiting where environment = $1 and flow = $2
         ), late as (

@@ -33,8 +33,8 @@ func Open(ctx context.Context, url, schema string) (*Store, error) {
 	config.ConnConfig.RuntimeParams["search_path"] = pgx.Identifier{schema}.Sanitize()
 	// The statements are long and their work is short: compiling them costs more than it saves.
 	config.ConnConfig.RuntimeParams["jit"] = "off"
-	// A plan that does not know how long the arrays are makes a settlement ten to twenty times slower: the server would go over to
-	// one after five executions.
+	// A plan that does not know how long the arrays are makes a settlement of many keys ten to twenty times slower: the server would
+	// go over to one after five executions. See planOnce.
 	config.ConnConfig.RuntimeParams["plan_cache_mode"] = "force_custom_plan"
 	if config.ConnConfig.RuntimeParams["application_name"] == "" {
 		config.ConnConfig.RuntimeParams["application_name"] = "nubridge"
