@@ -169,7 +169,8 @@ func (l *Loop) refused(t *turn, d Delivery, err error) {
 	now := l.Now()
 	e, _ := errors.AsType[*fault.Error](err)
 	doubt := ledger.RestoreDoubt
-	if e == nil || e.Ambiguous || e.Kind == fault.Unknown {
+	if e == nil || e.Ambiguous || e.Kind == fault.Unknown || d.Wrote {
+		// The last call may be a clear refusal, and those before it have written a part, or all of it. // decision 5
 		doubt = ledger.KeepDoubt
 	}
 	out := outcome{turn: t, asked: d.Calls > 0 || doubt == ledger.KeepDoubt, late: d.Late}

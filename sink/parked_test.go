@@ -166,3 +166,33 @@ func TestAGuardHoldsAMassChangeAndAsks(t *testing.T) {
 		eventually(t, "ten more", func() bool { return w.counts(mapper.Products).Delivered >= want })
 	}
 }
+
+// TestARefusalAfterAWriteLeavesTheObjectInDoubt refuses the second call of a delivery whose first one has written: what NuORDER holds is
+// not what was last delivered, so that a document that goes back to that is sent. // decision 5
+func TestARefusalAfterAWriteLeavesTheObjectInDoubt(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []fault.Kind{fault.Reject, fault.Throttle} {
+		t.Run(kind.String(), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.write(nil, 1, "k0")
+			w.start(mapper.Products, nil)
+			w.rests(mapper.Products)
+			refused := make(chan struct{})
+			w.mu.Lock()
+			w.answer = func(_ ledger.ObjectID, _ mapper.Body) (bool, error) {
+				w.answer = nil
+				close(refused)
+				return true, &fault.Error{Kind: kind, Code: "refused", After: 2 * time.Second, Err: errors.New("the second call was refused")}
+			}
+			w.mu.Unlock()
+			w.write(nil, 1, "k0")
+			<-refused
+			w.write(func(_ mapper.Key, d doc) doc { d.version = 1; return d }, 1, "k0")
+			w.rests(mapper.Products)
+			if got := w.last(mapper.Products, "k0"); got != 1 {
+				t.Errorf("the remote holds version %d, the OMS 1", got)
+			}
+		})
+	}
+}

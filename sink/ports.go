@@ -74,4 +74,6 @@ type Delivery struct {
 	Calls   int
 	// Late tells that one of the calls got no answer, so that NuORDER may yet carry it out, after newer ones. It is told beside an error too.
 	Late bool
+	// Wrote tells that one of the calls may have changed the object at NuORDER, beside an error too: what it holds is not known then.
+	Wrote bool
 }

@@ -239,7 +239,7 @@ func (w *world) Deliver(_ context.Context, work Work) (Delivery, error) {
 	}
 	late := w.late != nil && w.late(id)
 	if err != nil {
-		return Delivery{Object: o, Calls: 1, Late: late}, err
+		return Delivery{Object: o, Calls: 1, Late: late, Wrote: did}, err
 	}
 	if o.RemoteID == "" {
 		o.RemoteID = fmt.Sprintf("id-%d", w.calls)

@@ -35,7 +35,8 @@ type request struct {
 	want  expect
 	// once tells that a repeat could do the thing twice, so the call is never tried again after an unclear end.
 	once bool
-	// shown tells that all that the call names was shown by NuORDER, so that a 404 is tried again in place, too.
+	// shown tells that NuORDER has shown all that the call names, and that it makes nothing that must be unique, so that a 404 or a
+	// 409 is tried again in place, too.
 	shown bool
 	list  bool // the answer may be long
 	sign  handshakeParams
@@ -110,7 +111,7 @@ func (c *Client) again(r *request, err error, try int) (time.Duration, bool) {
 		return 0, false
 	case e.Code == CodeTooManyRequests && e.After <= c.config.MaxWait:
 		return 0, c.budget.spend()
-	case e.Code == CodeNotFound && r.shown:
+	case r.shown && (e.Code == CodeNotFound || e.Code == CodeConflict):
 	case e.Kind != fault.Retry || e.Code == CodeCancelled || e.Code == CodeDeadlineClose || e.Code == CodeAnswerTooLarge:
 		return 0, false
 	case e.Ambiguous && r.once, e.Ambiguous && e.After > 0:
@@ -173,6 +174,9 @@ func (c *Client) attempt(ctx context.Context, r *request, try int) (*answer, err
 	c.called(ctx, r.class, c.now().Sub(sent), a, err)
 	if mayComeLate(err) || err != nil && accepted(a) {
 		unanswered(ctx)
+	}
+	if r.write() && (err == nil || ambiguous(err)) {
+		written(ctx)
 	}
 	if err != nil {
 		failure = c.explain(err)

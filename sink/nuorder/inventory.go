@@ -46,7 +46,7 @@ func (c *Client) ReplaceInventoryByExternalID(ctx context.Context, brandID strin
 
 func (c *Client) replaceInventory(ctx context.Context, route, id string, body json.RawMessage) error {
 	_, err := c.do(ctx, &request{class: ClassInventory, method: http.MethodPost, route: route, args: []string{id}, body: body, want: expect{body: true}})
-	return notItself("write of inventory", err, id)
+	return noConflict("write of inventory", err)
 }
 
 // ReadInventory reads the stock of the product with this _id as the portal has it.

@@ -28,6 +28,14 @@ func notItself(call string, err error, id string) error {
 	return impossible(call, "that the document is in conflict with itself", "", err)
 }
 
+// noConflict reads the error of a write of stock or of prices, which makes nothing that must be unique: no conflict lasts.
+func noConflict(call string, err error) error {
+	if fault.CodeOf(err) != CodeConflict {
+		return err
+	}
+	return impossible(call, "that there is a conflict", "", err)
+}
+
 // notMade reads the error of a create: whatever was not found, it was not what the create was to make.
 func notMade(call string, err error) error {
 	if !IsNotFound(err) {

@@ -122,26 +122,38 @@ func (r *Products) sheets(ctx context.Context, t *turn, wanted []sheetRow, all b
 	return nil
 }
 
-// leaveSheet takes the product out of a sheet. One that is not in it is out of it, whatever the answer calls that.
+// leaveSheet takes the product out of a sheet. One that is not in it is out of it, whatever the answer calls that; whether it is in it,
+// the sheet tells.
 func (r *Products) leaveSheet(ctx context.Context, t *turn, template string) error {
 	err := r.client.RemoveFromPriceSheet(ctx, template, t.brandID())
-	if err == nil || IsNotFound(err) {
+	if err == nil {
 		return nil
 	}
-	if fault.CodeOf(err) != CodeRowsRefused {
+	if !IsNotFound(err) && fault.CodeOf(err) != CodeRowsRefused {
 		return fmt.Errorf("take the product out of a price sheet: %w", err)
 	}
 	stored, readErr := r.client.PriceSheet(ctx, template)
-	if IsNotFound(readErr) {
+	switch {
+	case IsNotFound(readErr):
 		return nil
-	}
-	if readErr != nil {
+	case readErr != nil:
 		return fmt.Errorf("read a price sheet: %w", readErr)
+	case !t.namedIn(stored):
+		return nil
+	case IsNotFound(err):
+		return denied("removal from a price sheet", "", err)
 	}
-	if bytes.Contains(stored, []byte(`"`+t.object.RemoteID+`"`)) {
-		return fmt.Errorf("take the product out of a price sheet: %w", err)
+	return fmt.Errorf("take the product out of a price sheet: %w", err)
+}
+
+// namedIn tells that a price sheet has a row of the product.
+func (t *turn) namedIn(sheet []byte) bool {
+	for at := range readSheet(sheet).rows {
+		if at.product == t.object.RemoteID || Same(at.product, t.brandID()) {
+			return true
+		}
 	}
-	return nil
+	return bytes.Contains(sheet, []byte(`"`+t.object.RemoteID+`"`))
 }
 
 // writeSheet upserts the product's row in one sheet.
@@ -162,7 +174,9 @@ func (r *Products) writeSheet(ctx context.Context, t *turn, w *sheetRow) error {
 	if err != nil {
 		return err
 	}
-	if err := r.client.UpsertPriceSheet(ctx, w.template, body); err != nil {
+	err = r.client.UpsertPriceSheet(ctx, w.template, body)
+	err = notShown(ctx, "write of a price sheet", err, r.client.PriceSheet, w.template)
+	if err != nil {
 		if f, ok := errors.AsType[*fault.Error](err); ok && f.Kind == fault.Reject && f.Field == "" {
 			f.Field = fieldSheets
 		}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"nubridge/internal/fault"
 	"nubridge/internal/ledger"
 	portal "nubridge/internal/sandbox/nuorder"
 	"nubridge/mapper"
@@ -73,5 +74,47 @@ func TestPriceSheetsOfAProductFollowItsBody(t *testing.T) {
 	w.must(mapper.Products, "1", "B-1", "", ledger.Delivered)
 	if s := w.stored(o.RemoteID)["archived"]; s != true {
 		t.Errorf("a filtered product with price sheets is archived: got %v", s)
+	}
+}
+
+// TestPriceSheetsUnderFalseAnswers answers writes to sheets with what tells nothing of them: the product is tried again, and its rows end
+// as they must.
+func TestPriceSheetsUnderFalseAnswers(t *testing.T) {
+	t.Parallel()
+	const gold, silver = `{"template":"Gold","currency_code":"USD","wholesale":9,"retail":19}`, `{"template":"Silver","currency_code":"USD","wholesale":8,"retail":18}`
+	for _, done := range []bool{true, false} {
+		t.Run(fmt.Sprint("404 done ", done), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, nil, nil)
+			w.must(mapper.Products, "1", "B-1", product("one", sheets(gold, silver)), ledger.Delivered)
+			for i, body := range []string{product("one", sheets(strings.Replace(gold, "9,", "7,", 1), silver)), product("one", sheets(silver)), product("one", "")} {
+				m := &missing{path: "/api/pricesheet/", done: done}
+				w.missing.Store(m)
+				_, err := w.deliver(mapper.Products, "1", "B-1", body)
+				w.missing.Store(nil)
+				// A removal that was carried out, and a sheet that shows it, need no other try.
+				if taken := done && i > 0; m.told.Load() == 0 || (err == nil) != taken || !taken && fault.KindOf(err) != fault.Retry {
+					t.Fatalf("step %d after %d calls: got %v", i, m.told.Load(), err)
+				}
+				w.must(mapper.Products, "1", "B-1", body, ledger.Delivered)
+			}
+			if got := w.sheets(); len(got) != 0 {
+				t.Errorf("left: %q", got)
+			}
+		})
+	}
+	for name, undone := range map[string]string{"409": `{"code":409,"message":"conflict"}`, "nothing": " "} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, nil, nil)
+			w.lie.Store(&lie{method: "PUT", path: "/api/pricesheet/", undone: undone})
+			if _, err := w.deliver(mapper.Products, "1", "B-1", product("one", sheets(gold))); err != nil && fault.KindOf(err) != fault.Retry {
+				t.Fatalf("got %v, want a retry", err)
+			}
+			w.must(mapper.Products, "1", "B-1", product("one", sheets(gold)), ledger.Delivered)
+			if got := w.sheets(); !slices.Equal(got, []string{"Gold USD 9 19"}) || w.lie.Load() != nil {
+				t.Errorf("got %q", got)
+			}
+		})
 	}
 }

@@ -79,6 +79,15 @@ type tally struct {
 	calls atomic.Int64
 	// late is set when an attempt got no answer and may yet be carried out.
 	late atomic.Bool
+	// wrote is set when an attempt may have changed something at NuORDER.
+	wrote atomic.Bool
+}
+
+// written notes an attempt that may have changed something.
+func written(ctx context.Context) {
+	if n, ok := ctx.Value(counterKey{}).(*tally); ok {
+		n.wrote.Store(true)
+	}
 }
 
 // turn is one delivery under way.
@@ -184,7 +193,7 @@ func (t *turn) gone() {
 }
 
 func (t *turn) end(d ledger.Disposition, err error) (sink.Delivery, error) {
-	out := sink.Delivery{Object: t.work.Object, Calls: int(t.made()), Late: t.calls.late.Load()}
+	out := sink.Delivery{Object: t.work.Object, Calls: int(t.made()), Late: t.calls.late.Load(), Wrote: t.calls.wrote.Load()}
 	if err != nil {
 		return out, err
 	}

@@ -109,7 +109,7 @@ func (c *Client) PutReplenishments(ctx context.Context, rows []Replenishment) (c
 		}
 		a, err := c.do(ctx, r)
 		if err != nil {
-			return calls, err
+			return calls, noConflict(r.name(), err)
 		}
 		var stored []json.RawMessage
 		if decode(a.body, &stored) == nil && len(stored) == 0 {
@@ -152,5 +152,5 @@ func (c *Client) FlagInventory(ctx context.Context, productIDs ...string) error 
 		return err
 	}
 	_, err = c.do(ctx, &request{class: ClassInventory, method: http.MethodPut, route: "inventory/flags", body: body, shown: true})
-	return err
+	return noConflict("update of inventory flags", err)
 }

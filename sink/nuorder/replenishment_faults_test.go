@@ -186,3 +186,38 @@ func TestAFalse404OfRowsIsTriedAgainInPlace(t *testing.T) {
 		t.Errorf("%d calls, want the rows twice and the flags", d.Calls)
 	}
 }
+
+// TestAConflictOfStockIsTriedAgain answers writes of stock with 409, which names nobody.
+func TestAConflictOfStockIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	const answer = `{"code":409,"message":"conflict"}`
+	for _, path := range []string{"/api/v3.0/", "/api/inventory/flags"} {
+		w := newRows(t, nil)
+		w.conflict.Store(&conflict{http.MethodPut, path, answer})
+		if d := w.must(mapper.Inventory, "1", "B-1", stock(5), ledger.Delivered); d.Calls != 3 {
+			t.Errorf("%s: %d calls, want one of two again", path, d.Calls)
+		}
+	}
+	w := newWorld(t, nil, nil)
+	w.must(mapper.Products, "1", "B-1", product("one", ""), ledger.Delivered)
+	w.conflict.Store(&conflict{http.MethodPost, "/api/inventory/", answer})
+	if _, err := w.deliver(mapper.Inventory, "1", "B-1", stock(5)); fault.KindOf(err) != fault.Retry || fault.CodeOf(err) != nuorder.CodeContradicts {
+		t.Fatalf("got %v, want a retry because the answer contradicts", err)
+	}
+}
+
+// TestAFailureTellsWhetherSomethingWasWritten ends deliveries by a clear refusal, after a call that has written or may have, and before one.
+func TestAFailureTellsWhetherSomethingWasWritten(t *testing.T) {
+	t.Parallel()
+	const row = `,"price_sheets":[{"template":"Gold","currency_code":"USD","wholesale":9}]`
+	const no = `{"success":false,"message":"no"}`
+	w := newWorld(t, nil, nil)
+	w.must(mapper.Products, "1", "B-1", product("one", ""), ledger.Delivered)
+	w.lie.Store(&lie{method: http.MethodPut, path: "/api/pricesheet/", undone: no})
+	if d, err := w.deliver(mapper.Products, "1", "B-1", product("two", row)); fault.KindOf(err) != fault.Reject || !d.Wrote {
+		t.Errorf("the product was written and a row refused: wrote %v, %v", d.Wrote, err)
+	}
+	if d, err := w.deliver(mapper.Products, "2", "B-2", `{"brand_id":"B-2"}`); fault.KindOf(err) != fault.Reject || d.Wrote {
+		t.Errorf("the product was refused: wrote %v, %v", d.Wrote, err)
+	}
+}
