@@ -56,8 +56,11 @@ func (memory) SaveCapture(context.Context, string, cdc.CaptureState) error    { 
 func (memory) SaveTables(context.Context, string, []cdc.CapturedTable) error  { return nil }
 func (memory) RecordSchema(context.Context, string, cdc.SchemaVersion) error  { return nil }
 func (memory) PastType(context.Context, string, uint32) ([]byte, error)       { return nil, nil }
-func (memory) Snapshots(context.Context, string) ([]cdc.SnapshotJob, error)   { return nil, nil }
-func (memory) AddSnapshot(context.Context, string, cdc.SnapshotJob) error     { return nil }
+func (memory) PastKey(context.Context, string, string, string, []string, cdc.LSN) ([]string, error) {
+	return nil, nil
+}
+func (memory) Snapshots(context.Context, string) ([]cdc.SnapshotJob, error) { return nil, nil }
+func (memory) AddSnapshot(context.Context, string, cdc.SnapshotJob) error   { return nil }
 func (memory) AdvanceSnapshot(context.Context, string, cdc.SnapshotJob) (bool, error) {
 	return false, nil
 }

@@ -240,6 +240,12 @@ func (m memory) AddSnapshot(_ context.Context, _ string, j cdc.SnapshotJob) erro
 }
 
 func (m memory) PastType(context.Context, string, uint32) ([]byte, error) { return nil, nil }
+
+// PastKey implements pgsource.Store.
+func (m memory) PastKey(context.Context, string, string, string, []string, cdc.LSN) ([]string, error) {
+	return nil, nil
+}
+
 func (m memory) AdvanceSnapshot(_ context.Context, _ string, j cdc.SnapshotJob) (bool, error) {
 	m.jobs[j.Table] = j
 	return false, nil

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/jackc/pgx/v5"
@@ -19,10 +20,12 @@ type catalog struct {
 	types map[uint32]typeFacts
 	// past gives what the schema history knows of a type, for those that are gone by now; nil when it knows nothing.
 	past func(ctx context.Context, oid uint32) ([]byte, error)
+	// pastKey gives the key that the schema history knows of a relation's columns, nil when it knows none.
+	pastKey func(ctx context.Context, w wireRelation, at cdc.LSN) ([]string, error)
 }
 
 // compile prepares a relation for encoding.
-func (c *catalog) compile(ctx context.Context, w wireRelation, prefix string) (*relation, error) {
+func (c *catalog) compile(ctx context.Context, w wireRelation, prefix string, at cdc.LSN) (*relation, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	kinds := make([]kind, len(w.columns))
@@ -41,7 +44,7 @@ func (c *catalog) compile(ctx context.Context, w wireRelation, prefix string) (*
 		}
 		kinds[i] = k
 	}
-	names, err := c.keyOf(ctx, w.id)
+	names, err := c.keyAt(ctx, w, at)
 	if err != nil {
 		return nil, err
 	}
@@ -105,12 +108,14 @@ func schemaVersion(rel *relation, from cdc.LSN) cdc.SchemaVersion {
 		Type uint32 `json:"type"`
 		Mod  int32  `json:"mod"`
 		Key  bool   `json:"key,omitempty"`
+		// InKey is the column's place in the key, from 1 on; Key is what the log marked.
+		InKey int `json:"in_key,omitempty"`
 		// Types are those of the column that not every server has, with what they are made of.
 		Types []typeFacts `json:"types,omitempty"`
 	}
 	columns := make([]column, 0, len(w.columns))
 	for i, c := range w.columns {
-		columns = append(columns, column{c.name, c.typeID, c.mod, c.key, rel.types[i]})
+		columns = append(columns, column{c.name, c.typeID, c.mod, c.key, slices.Index(rel.key, i) + 1, rel.types[i]})
 	}
 	text, err := json.Marshal(columns)
 	if err != nil {

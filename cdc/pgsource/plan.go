@@ -152,7 +152,7 @@ func (a *admin) compilePlan(ctx context.Context, cat *catalog, p *tablePlan) err
 		w.columns = append(w.columns, wireColumn{name: p.columns[i], typeID: f.DataTypeOID, mod: f.TypeModifier})
 		p.widths = append(p.widths, widthSQL(pgx.Identifier{p.columns[i]}.Sanitize(), f))
 	}
-	p.rel, err = cat.compile(ctx, w, "")
+	p.rel, err = cat.compile(ctx, w, "", 0)
 	return err
 }
 

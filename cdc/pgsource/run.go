@@ -96,6 +96,8 @@ func (s *Source) stream(ctx context.Context, adm *admin, start begin, w *wire) e
 	st := &stream{s: s, w: w, ctx: ctx, patience: start.facts.patience}
 	cat := &catalog{adm: adm, types: map[uint32]typeFacts{}, past: func(ctx context.Context, oid uint32) ([]byte, error) {
 		return s.deps.Store.PastType(ctx, s.cfg.Capture, oid)
+	}, pastKey: func(ctx context.Context, w wireRelation, at cdc.LSN) ([]string, error) {
+		return s.deps.Store.PastKey(ctx, s.cfg.Capture, w.schema, w.table, w.names(), at)
 	}}
 	snap := newSnapshotter(s, start.facts)
 
@@ -208,7 +210,7 @@ func quoteLiteral(text string) string {
 
 // resolve compiles a relation and records its shape.
 func (s *Source) resolve(ctx context.Context, cat *catalog, w wireRelation, at cdc.LSN) (*relation, error) {
-	rel, err := cat.compile(ctx, w, s.cfg.TopicPrefix)
+	rel, err := cat.compile(ctx, w, s.cfg.TopicPrefix, at)
 	if err != nil {
 		return nil, err
 	}

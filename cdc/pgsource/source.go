@@ -23,6 +23,8 @@ type Store interface {
 	RecordSchema(ctx context.Context, capture string, v cdc.SchemaVersion) error
 	// PastType gives what recorded schemas say of a type, nil if they do not know it.
 	PastType(ctx context.Context, capture string, oid uint32) ([]byte, error)
+	// PastKey gives the key that was recorded of a table of these columns, at or before this place; nil if none was.
+	PastKey(ctx context.Context, capture, schema, table string, columns []string, at cdc.LSN) ([]string, error)
 	// Snapshots lists the jobs that are not done, in the order in which they were added.
 	Snapshots(ctx context.Context, capture string) ([]cdc.SnapshotJob, error)
 	AddSnapshot(ctx context.Context, capture string, job cdc.SnapshotJob) error

@@ -131,6 +131,24 @@ func (c *Captures) PastType(ctx context.Context, capture string, oid uint32) ([]
 	return known, nil
 }
 
+// PastKey gives the key that was recorded last of a table of these columns, at or before a place; nil if none was.
+func (c *Captures) PastKey(ctx context.Context, capture, schema, table string, columns []string, at cdc.LSN) ([]string, error) {
+	var key []string
+	err := c.pool.QueryRow(ctx, `
+		select k.names from capture_schemas s,
+		    lateral (select array_agg(e ->> 'name' order by n), array_agg(e ->> 'name' order by (e ->> 'in_key')::int) filter (where e ? 'in_key')
+		        from jsonb_array_elements(s.columns) with ordinality c (e, n)) k (columns, names)
+		where s.capture = $1 and s.schema_name = $2 and s.table_name = $3 and s.from_lsn <= $5::text::pg_lsn and k.columns = $4 and k.names is not null
+		order by s.from_lsn desc limit 1`, capture, schema, table, columns, at.String()).Scan(&key)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look the key of %s.%s up in the schemas of capture %q: %w", schema, table, capture, err)
+	}
+	return key, nil
+}
+
 // Snapshots lists the snapshots that are not done, in the order in which they were added.
 func (c *Captures) Snapshots(ctx context.Context, capture string) ([]cdc.SnapshotJob, error) {
 	return c.snapshots(ctx, "where capture = $1 and status <> 'done' order by id", capture)
