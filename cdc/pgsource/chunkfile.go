@@ -39,7 +39,7 @@ func (c *chunk) save(dir string, commit cdc.LSN) error {
 	path := filepath.Join(dir, c.id+chunkSuffix)
 	f, err := os.OpenFile(path+".part", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
-		return fmt.Errorf("keep chunk: %w", err)
+		return unwritable("keep chunk", err)
 	}
 	rows, at := int64(0), 0
 	var oversize map[int]string
@@ -71,10 +71,10 @@ func (c *chunk) save(dir string, commit cdc.LSN) error {
 		}
 	}
 	if err := errors.Join(err, w.Flush(), f.Close()); err != nil {
-		return fmt.Errorf("keep chunk: %w", err)
+		return unwritable("keep chunk", err)
 	}
 	if err := os.Rename(path+".part", path); err != nil {
-		return fmt.Errorf("keep chunk: %w", err)
+		return unwritable("keep chunk", err)
 	}
 	c.path = path
 	return nil

@@ -34,6 +34,7 @@ const (
 	CodeTimeline          = "timeline_changed"
 	CodeTableLeft         = "table_left_publication"
 	CodeSpillFull         = "spill_full"
+	CodeSpillUnwritable   = "spill_unwritable"
 	CodeRowTooLarge       = "row_too_large"
 	CodeConfig            = "capture_config"
 	CodeFailoverTooOld    = "failover_slot_unsupported"
@@ -59,6 +60,14 @@ func tooLarge(what string, pg *pgconn.PgError) error {
 	}
 	return halt(CodeRowTooLarge, "go on behind the row and load the tables again with: nubridge accept-gap --reason TEXT",
 		"%s: a row is larger than the server can send: %w%s", what, pg, where)
+}
+
+// unwritable is a spill folder that does not take what must be kept there, as on a full disk. The next session begins at the confirmed
+// position and goes on once there is room.
+func unwritable(what string, err error) error {
+	e := fault.New(fault.Retry, CodeSpillUnwritable, "%s: %w", what, err)
+	e.Hint = "make room in the folder capture.spill_dir, or set it to another one; the source keeps its log until then"
+	return e
 }
 
 // classify turns an error of the server or the network into a fault.

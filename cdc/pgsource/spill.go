@@ -48,7 +48,7 @@ func newSpill(dir string, limit int64) *spill {
 // open makes the folder and removes what an earlier run left: the server streams those transactions anew.
 func (sp *spill) open() error {
 	if err := os.MkdirAll(sp.dir, 0o700); err != nil {
-		return fmt.Errorf("make spill folder: %w", err)
+		return unwritable("make spill folder", err)
 	}
 	old, err := filepath.Glob(filepath.Join(sp.dir, "tx-*.spill"))
 	if err != nil {
@@ -100,7 +100,7 @@ func (sp *spill) start(body []byte) error {
 		}
 		f, err := os.OpenFile(filepath.Join(sp.dir, "tx-"+strconv.FormatUint(uint64(xid), 10)+".spill"), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 		if err != nil {
-			return fmt.Errorf("make spill file: %w", err)
+			return unwritable("make spill file", err)
 		}
 		t = &spilled{xid: xid, file: f}
 		sp.running[xid] = t
@@ -129,7 +129,7 @@ func (sp *spill) add(lsn cdc.LSN, kind byte, body []byte) error {
 	_, _ = sp.out.Write(sp.head[:16])
 	_ = sp.out.WriteByte(kind)
 	if _, err := sp.out.Write(body[4:]); err != nil {
-		return fmt.Errorf("write spill file: %w", err)
+		return unwritable("write spill file", err)
 	}
 	sp.cur.size += int64(4 + size)
 	sp.used += int64(4 + size)
@@ -143,7 +143,7 @@ func (sp *spill) add(lsn cdc.LSN, kind byte, body []byte) error {
 func (sp *spill) stop() error {
 	sp.cur = nil
 	if err := sp.out.Flush(); err != nil {
-		return fmt.Errorf("write spill file: %w", err)
+		return unwritable("write spill file", err)
 	}
 	return nil
 }
