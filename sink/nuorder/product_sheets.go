@@ -146,6 +146,17 @@ func (r *Products) leaveSheet(ctx context.Context, t *turn, template string) err
 	return fmt.Errorf("take the product out of a price sheet: %w", err)
 }
 
+// wroteTo tells that the product was written to a sheet before.
+func (t *turn) wroteTo(template string) bool {
+	for name := range t.work.Object.Identity {
+		var of []string
+		if text, ok := strings.CutPrefix(name, identitySheet); ok && json.Unmarshal([]byte(text), &of) == nil && len(of) == 2 && of[0] == template {
+			return true
+		}
+	}
+	return false
+}
+
 // namedIn tells that a price sheet has a row of the product.
 func (t *turn) namedIn(sheet []byte) bool {
 	for at := range readSheet(sheet).rows {
@@ -175,6 +186,9 @@ func (r *Products) writeSheet(ctx context.Context, t *turn, w *sheetRow) error {
 		return err
 	}
 	err = r.client.UpsertPriceSheet(ctx, w.template, body)
+	if IsNotFound(err) && t.wroteTo(w.template) {
+		err = denied("write of a price sheet", "if it stays so, the sheet is gone at NuORDER", err)
+	}
 	err = notShown(ctx, "write of a price sheet", err, r.client.PriceSheet, w.template)
 	if err != nil {
 		if f, ok := errors.AsType[*fault.Error](err); ok && f.Kind == fault.Reject && f.Field == "" {

@@ -118,3 +118,22 @@ func TestPriceSheetsUnderFalseAnswers(t *testing.T) {
 		})
 	}
 }
+
+// TestASheetThatWasWrittenIsThere answers the write and the read of a sheet with 404 although the product is in it.
+func TestASheetThatWasWrittenIsThere(t *testing.T) {
+	t.Parallel()
+	const gold, silver = `{"template":"Gold","currency_code":"USD","wholesale":9}`, `{"template":"Silver","currency_code":"USD","wholesale":8}`
+	w := newWorld(t, nil, nil)
+	w.must(mapper.Products, "1", "B-1", product("one", sheets(gold)), ledger.Delivered)
+	for _, c := range []struct {
+		row  string
+		kind fault.Kind
+	}{{strings.Replace(gold, "9", "7", 1), fault.Retry}, {silver, fault.Reject}} {
+		w.missing.Store(&missing{path: "/api/pricesheet/", reads: true})
+		_, err := w.deliver(mapper.Products, "1", "B-1", product("one", sheets(c.row)))
+		w.missing.Store(nil)
+		if fault.KindOf(err) != c.kind {
+			t.Errorf("%s: got %v, want %v", c.row, err, c.kind)
+		}
+	}
+}

@@ -166,13 +166,14 @@ func (l *lie) tell(server http.Handler, out http.ResponseWriter, in *http.Reques
 
 // missing is an answer of 404 to every write whose path begins so, whether it is carried out or not.
 type missing struct {
-	path string
-	done bool
-	told atomic.Int32
+	path  string
+	done  bool
+	reads bool // are answered so, too
+	told  atomic.Int32
 }
 
 func (m *missing) tell(server http.Handler, out http.ResponseWriter, in *http.Request) bool {
-	if in.Method == http.MethodGet || !strings.HasPrefix(in.URL.Path, m.path) {
+	if in.Method == http.MethodGet && !m.reads || !strings.HasPrefix(in.URL.Path, m.path) {
 		return false
 	}
 	if m.done {
