@@ -10,7 +10,7 @@ import (
 func (c *Client) PriceSheet(ctx context.Context, name string) (json.RawMessage, error) {
 	var raw json.RawMessage
 	err := c.fetch(ctx, &request{class: ClassPrices, method: http.MethodGet, route: "pricesheet/{template}", args: []string{name}, list: true}, &raw)
-	return raw, err
+	return raw, noConflict("read of a price sheet", err)
 }
 
 // UpsertPriceSheet sets rows of a price sheet: {"currency_code": ..., "pricing": [...]}. A refused row is a failure of the call,

@@ -137,3 +137,13 @@ func TestASheetThatWasWrittenIsThere(t *testing.T) {
 		}
 	}
 }
+
+// TestAConflictOfAReadIsTriedAgain answers the read of a sheet with 409.
+func TestAConflictOfAReadIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil, nil)
+	w.conflict.Store(&conflict{"GET", "/api/pricesheet/", `{"code":409,"message":"conflict"}`})
+	if _, err := w.client.PriceSheet(t.Context(), "Gold"); fault.KindOf(err) != fault.Retry {
+		t.Errorf("got %v, want a retry", err)
+	}
+}
