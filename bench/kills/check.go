@@ -19,14 +19,14 @@ import (
 
 // finish lets the program run undisturbed until the last change of all is in Kafka and no snapshot is open.
 func (w *world) finish(ctx context.Context) error {
+	if err := w.retried(ctx, "create table work.last (id bigint primary key, n integer not null, v text)"); err != nil {
+		return err
+	}
 	p, err := w.launch(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { p.kill() }()
-	if err := w.retried(ctx, "create table work.last (id bigint primary key, n integer not null, v text)"); err != nil {
-		return err
-	}
 	for deadline := time.Now().Add(6 * time.Minute); ; {
 		var open, behind int64
 		conn, err := pgx.Connect(ctx, w.url)
@@ -84,6 +84,7 @@ type verdict struct {
 	sizes                                 map[string]uint64
 	last                                  map[string]cdc.Position // by partition
 	rows                                  map[string]map[string]row
+	events                                []event // of the random scenario
 }
 
 type row struct {
@@ -124,7 +125,7 @@ func (w *world) check(ctx context.Context) (*verdict, error) {
 	v := &verdict{seen: map[string][]uint64{}, sizes: map[string]uint64{}, last: map[string]cdc.Position{}, rows: map[string]map[string]row{}}
 	quiet := 0
 	for len(left) > 0 && quiet < 6 {
-		pollCtx, cancel := context.WithTimeout(ctx, 5*time.Second)
+		pollCtx, cancel := context.WithTimeout(ctx, 2*time.Second)
 		f := client.PollFetches(pollCtx)
 		cancel()
 		if f.NumRecords() == 0 {
@@ -137,18 +138,22 @@ func (w *world) check(ctx context.Context) (*verdict, error) {
 			if r.Offset+1 >= left[at] {
 				delete(left, at)
 			}
-			v.take(at, r)
+			position, op := v.take(at, r)
+			if w.random {
+				v.note(r, position, op)
+			}
 		})
 	}
 	v.whole()
+	if w.random {
+		return v, w.compareAll(ctx, v)
+	}
 	return v, w.compare(ctx, v)
 }
 
 // take follows one record.
-func (v *verdict) take(at string, r *kgo.Record) {
+func (v *verdict) take(at string, r *kgo.Record) (position cdc.Position, op string) {
 	v.records++
-	var position cdc.Position
-	var op string
 	for _, h := range r.Headers {
 		switch h.Key {
 		case cdc.HeaderPosition:
@@ -202,6 +207,7 @@ func (v *verdict) take(at string, r *kgo.Record) {
 	case op == "x":
 		delete(v.rows[table], string(r.Key))
 	}
+	return position, op
 }
 
 // whole checks that each transaction has all its changes once: the indexes from zero to its size.

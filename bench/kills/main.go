@@ -1,7 +1,7 @@
 // Command kills kills the program at random moments while changes are captured into a real broker, with faults of server, broker
 // and network beside, and checks the feed: every change once, positions rising, and in the end what the tables hold.
 //
-//	go run ./bench/kills -program ./nubridge -postgres postgres://... -kafka 127.0.0.1:9092 -scenario small,large,snapshot,schema
+//	go run ./bench/kills -program ./nubridge -postgres postgres://... -kafka 127.0.0.1:9092 -scenario small,large,snapshot,schema,random
 package main
 
 import (
@@ -29,6 +29,7 @@ type settings struct {
 	faults                        string
 	seed                          uint64
 	dir                           string
+	verbose                       bool
 }
 
 func main() {
@@ -45,6 +46,7 @@ func main() {
 	flag.StringVar(&s.faults, "faults", "cut", "of cut (network), broker, fast and immediate (restarts of the lab's server), with commas")
 	flag.Uint64Var(&s.seed, "seed", uint64(time.Now().UnixNano()), "of all random choices")
 	flag.StringVar(&s.dir, "dir", "", "folder for logs, a temporary one by default")
+	flag.BoolVar(&s.verbose, "verbose", false, "tell what the server refuses of the random scenario")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -76,7 +78,7 @@ func (s settings) run(ctx context.Context) error {
 func (s settings) trial(ctx context.Context, name string) error {
 	work, ok := scenarios[name]
 	if !ok {
-		return fmt.Errorf("scenario %q: expected small, large, snapshot or schema", name)
+		return fmt.Errorf("scenario %q: expected small, large, snapshot, schema or random", name)
 	}
 	w, err := newWorld(ctx, s, name)
 	if err != nil {
@@ -188,6 +190,7 @@ var scenarios = map[string]scenario{ //nolint:gochecknoglobals // a table
 		},
 		load: func(ctx, load context.Context, w *world) error { return w.writers(ctx, load, 4, int64(w.s.rows/5)) },
 	},
+	"random": {schema: randomSchema, load: randomLoad},
 	"schema": {
 		schema: func(settings) []string { return []string{fmt.Sprintf(itemTable, "a"), fmt.Sprintf(itemTable, "b")} },
 		load: func(ctx, load context.Context, w *world) error {

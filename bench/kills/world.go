@@ -29,10 +29,11 @@ type world struct {
 	proxy          *proxy
 	killed, faults int
 	starts         int
+	random         bool // the feed is compared with what a second slot tells
 }
 
 func newWorld(ctx context.Context, s settings, name string) (*world, error) {
-	w := &world{s: s, id: fmt.Sprintf("k%s%d", name, time.Now().Unix()), dice: rand.NewPCG(s.seed, uint64(len(name)))}
+	w := &world{s: s, id: fmt.Sprintf("k%s%d", name, time.Now().Unix()), dice: rand.NewPCG(s.seed, uint64(len(name))), random: name == "random"}
 	w.dir = filepath.Join(s.dir, w.id)
 	if err := os.MkdirAll(w.dir, 0o755); err != nil {
 		return nil, err
