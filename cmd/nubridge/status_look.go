@@ -89,8 +89,10 @@ func (w *statusWatcher) look(ctx context.Context) (*statusReport, error) {
 			return nil, err
 		}
 		r.Capture = c
-		if gap := w.topicGap(ctx); kafkaErr == nil && gap != nil {
-			r.finding(verdictStopped, "%s", gap)
+		if kafkaErr == nil {
+			if gap := w.topicGap(ctx); gap != nil {
+				r.finding(verdictStopped, "%s", gap)
+			}
 		}
 	}
 	for _, name := range sortedNames(w.cfg.Environments) {
