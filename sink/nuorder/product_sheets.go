@@ -11,8 +11,10 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"nubridge/internal/fault"
+	"nubridge/mapper"
 )
 
 // fieldSheets is the field of a product's body that holds its rows in price sheets. The product's own calls do not know it.
@@ -84,6 +86,12 @@ func (r *Products) sheets(ctx context.Context, t *turn, wanted []sheetRow, all b
 			had[name] = hash
 		}
 	}
+	// A write whose answer was lost may have made a row that the ledger never heard of.
+	for _, name := range r.tried.of(t.work.Body.Key) {
+		if _, known := had[name]; !known {
+			had[name] = ""
+		}
+	}
 	if len(had)+len(wanted) == 0 {
 		return nil
 	}
@@ -114,12 +122,43 @@ func (r *Products) sheets(ctx context.Context, t *turn, wanted []sheetRow, all b
 		if !all && !emptied[w.template] && had[w.name()] == w.hash {
 			continue
 		}
+		r.tried.add(t.work.Body.Key, w.name())
 		if err := r.writeSheet(ctx, t, w); err != nil {
 			return err
 		}
 		t.object.Identity[w.name()] = w.hash
 	}
+	r.tried.drop(t.work.Body.Key)
 	return nil
+}
+
+// triedSheets are the rows that deliveries which have not ended well yet may have written, by product.
+type triedSheets struct {
+	mu    sync.Mutex
+	names map[mapper.Key][]string
+}
+
+func (s *triedSheets) of(key mapper.Key) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.names[key])
+}
+
+func (s *triedSheets) add(key mapper.Key, name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.names == nil {
+		s.names = map[mapper.Key][]string{}
+	}
+	if !slices.Contains(s.names[key], name) {
+		s.names[key] = append(s.names[key], name)
+	}
+}
+
+func (s *triedSheets) drop(key mapper.Key) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.names, key)
 }
 
 // leaveSheet takes the product out of a sheet. One that is not in it is out of it, whatever the answer calls that; whether it is in it,

@@ -147,3 +147,20 @@ func TestAConflictOfAReadIsTriedAgain(t *testing.T) {
 		t.Errorf("got %v, want a retry", err)
 	}
 }
+
+// TestARowOfALostWriteLeavesItsSheet loses the answer of a row that is wanted no more when the product is tried again.
+func TestARowOfALostWriteLeavesItsSheet(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil, nil)
+	w.must(mapper.Products, "1", "B-1", product("one", ""), ledger.Delivered)
+	w.missing.Store(&missing{path: "/api/pricesheet/", done: true})
+	_, err := w.deliver(mapper.Products, "1", "B-1", product("one", sheets(`{"template":"Gold","currency_code":"USD","wholesale":9}`)))
+	w.missing.Store(nil)
+	if got := w.sheets(); err == nil || len(got) != 1 {
+		t.Fatalf("got %v and %q, want a failure and a row", err, got)
+	}
+	w.must(mapper.Products, "1", "B-1", product("one", ""), ledger.Delivered)
+	if got := w.sheets(); len(got) != 0 {
+		t.Errorf("left: %q", got)
+	}
+}

@@ -49,6 +49,8 @@ type Products struct {
 	keepsCase atomic.Bool
 	// shown are the price sheets that were read to compare with.
 	shown shownSheets
+	// tried are rows of price sheets whose writes had no good end yet.
+	tried triedSheets
 }
 
 // NewProducts makes the Remote of the products flow.
