@@ -40,6 +40,6 @@ func (c *Client) RemoveProductPriceSheets(ctx context.Context, brandID string) e
 }
 
 func (c *Client) prices(ctx context.Context, method, route string, args []string, body json.RawMessage) error {
-	_, err := c.do(ctx, &request{class: ClassPrices, method: method, route: route, args: args, body: body, want: expect{body: true}, shown: method == http.MethodPut})
+	_, err := c.do(ctx, &request{class: ClassPrices, method: method, route: route, args: args, body: body, want: expect{body: true}, shown: method != http.MethodPost})
 	return noConflict("write of price sheets", err)
 }

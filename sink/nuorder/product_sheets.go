@@ -172,6 +172,9 @@ func (r *Products) leaveSheet(ctx context.Context, t *turn, template string) err
 		return fmt.Errorf("take the product out of a price sheet: %w", err)
 	}
 	stored, readErr := r.client.PriceSheet(ctx, template)
+	if IsNotFound(readErr) && t.wroteTo(template) {
+		stored, readErr = r.client.PriceSheet(ctx, template) // it was there
+	}
 	switch {
 	case IsNotFound(readErr):
 		return nil

@@ -164,3 +164,15 @@ func TestARowOfALostWriteLeavesItsSheet(t *testing.T) {
 		t.Errorf("left: %q", got)
 	}
 }
+
+// TestAFalse404OfARemovalIsTriedAgainInPlace answers the removal of a row with 404, once.
+func TestAFalse404OfARemovalIsTriedAgainInPlace(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil, nil)
+	w.must(mapper.Products, "1", "B-1", product("one", sheets(`{"template":"Gold","currency_code":"USD","wholesale":9}`)), ledger.Delivered)
+	w.lie.Store(&lie{method: "DELETE", path: "/api/pricesheet/", undone: `{"code":404,"message":"not found"}`})
+	w.must(mapper.Products, "1", "B-1", product("one", ""), ledger.Delivered)
+	if got := w.sheets(); len(got) != 0 || w.lie.Load() != nil {
+		t.Errorf("left: %q", got)
+	}
+}
