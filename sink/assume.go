@@ -9,6 +9,9 @@ import (
 	"nubridge/internal/ledger"
 )
 
+// codeRecreated is a log that ends before what was settled of it.
+const codeRecreated = "topic_recreated"
+
 // assume checks an assignment against the ledger and takes the partition. It tells false when the flow halted or stops.
 func (l *Loop) assume(ctx context.Context, a cdc.Assignment) bool {
 	for failures := 1; ; failures++ {
@@ -19,7 +22,7 @@ func (l *Loop) assume(ctx context.Context, a cdc.Assignment) bool {
 		if ctx.Err() != nil {
 			return false
 		}
-		l.Logger.Warn("the ledger cannot be read", "error", err, "failures", failures)
+		l.Logger.Warn("a partition cannot be taken yet", "error", err, "failures", failures)
 		pause(ctx, l.backoff(failures))
 	}
 }
@@ -30,9 +33,18 @@ func (l *Loop) tryAssume(ctx context.Context, a cdc.Assignment) error {
 		return err
 	}
 	if gap := gapOf(a, c, known); gap != nil {
+		if gap.Code == codeRecreated && !l.looked[a.Partition] {
+			// The end was read before the checkpoint: the owner before may have settled more meanwhile.
+			if err := l.Log.Again(ctx, a.Partition); err != nil {
+				return fmt.Errorf("look at %s/%d again: %w", a.Partition.Topic, a.Partition.ID, err)
+			}
+			l.looked[a.Partition] = true
+			return nil
+		}
 		l.halt(gap)
 		return nil
 	}
+	delete(l.looked, a.Partition)
 	l.at(PointAssigned)
 	start := a.Committed
 	if start < 0 {
@@ -50,6 +62,7 @@ func (l *Loop) tryAssume(ctx context.Context, a cdc.Assignment) error {
 	l.board.mu.Lock()
 	defer l.board.mu.Unlock()
 	l.board.drop(a.Partition)
+	delete(l.board.orphans, a.Partition)
 	l.board.tracks[a.Partition] = newTrack(a, c, start)
 	return nil
 }
@@ -76,7 +89,7 @@ func gapOf(a cdc.Assignment, c ledger.Checkpoint, known bool) *fault.Error {
 	}
 	switch {
 	case known && a.End < c.Next:
-		return gap("topic_recreated", " ends at offset %d and %d were settled: the topic was made anew or cut", a.End, c.Next)
+		return gap(codeRecreated, " ends at offset %d and %d were settled: the topic was made anew or cut", a.End, c.Next)
 	case a.Committed >= 0 && a.Committed < a.Start:
 		return gap("records_expired", ": the group is at offset %d and the broker holds records from %d on: %d records expired unread", a.Committed, a.Start, a.Start-a.Committed)
 	case known && c.Next > 0 && a.Committed < 0 && a.Start > c.Next:

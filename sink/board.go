@@ -68,6 +68,7 @@ type board struct {
 	queues  [ledger.RankBulk + 1][]*entry
 	heap    dueHeap
 	tracks  map[cdc.Partition]*track
+	orphans map[cdc.Partition]time.Time // tracks dropped because someone else took the checkpoint, and when that showed
 	touches int
 	live    int // touches by changes that came soon after their commit
 	records int
@@ -87,7 +88,7 @@ type board struct {
 func newBoard(c calm) *board {
 	return &board{
 		calm:    c,
-		entries: map[mapper.Key]*entry{}, calmly: map[*entry]struct{}{}, tracks: map[cdc.Partition]*track{},
+		entries: map[mapper.Key]*entry{}, calmly: map[*entry]struct{}{}, tracks: map[cdc.Partition]*track{}, orphans: map[cdc.Partition]time.Time{},
 		work: make(chan struct{}, 1), room: make(chan struct{}, 1), strays: make(chan struct{}, 1),
 	}
 }

@@ -42,9 +42,13 @@ func (l *Loop) intake(ctx context.Context) {
 		if l.board.full(l.config.Window) {
 			source = nil
 		}
-		var retry <-chan time.Time
+		var retry, again <-chan time.Time
 		if len(held) > 0 {
 			retry = time.After(holdRetry)
+		}
+		if l.board.orphaned() {
+			l.reclaim(ctx)
+			again = time.After(orphanRetry)
 		}
 		select {
 		case <-ctx.Done():
@@ -55,6 +59,7 @@ func (l *Loop) intake(ctx context.Context) {
 			held = l.hop(ctx, held)
 		case <-retry:
 			held = l.hop(ctx, held)
+		case <-again:
 		}
 	}
 }
@@ -92,6 +97,7 @@ func (l *Loop) fetched(ctx context.Context, f cdc.Fetch) []heldBack {
 	l.board.mu.Lock()
 	for _, p := range f.Revoked {
 		l.board.drop(p)
+		delete(l.board.orphans, p)
 	}
 	l.board.mu.Unlock()
 	for _, a := range f.Assigned {

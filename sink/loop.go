@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 
+	"nubridge/cdc"
 	"nubridge/internal/ledger"
 	"nubridge/mapper"
 )
@@ -51,6 +52,8 @@ type Loop struct {
 	pausing sync.Mutex
 	window  rejects
 	flight  flight
+	// looked are partitions that are looked at again because their log seemed too short; the intake's own.
+	looked map[cdc.Partition]bool
 }
 
 // New makes a loop. It starts nothing and touches no network.
@@ -72,7 +75,7 @@ func New(deps Deps, config Config) (*Loop, error) {
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}
-	l := &Loop{Deps: deps, config: config, board: newBoard(newCalm(config.Quiet)), gate: newGate(), done: make(chan outcome, config.InFlight)}
+	l := &Loop{Deps: deps, config: config, board: newBoard(newCalm(config.Quiet)), gate: newGate(), done: make(chan outcome, config.InFlight), looked: map[cdc.Partition]bool{}}
 	l.flight.limit = min(config.InFlight, max(2*config.Lanes, 16))
 	for range config.Lanes {
 		// A lane can hold every key in flight, so handing over never blocks.

@@ -16,6 +16,8 @@ type Log interface {
 	Poll(ctx context.Context) (cdc.Fetch, error)
 	// Commit stores the offset after the last settled record of each partition. It fails for partitions lost meanwhile. // I2
 	Commit(ctx context.Context, next map[cdc.Partition]int64) error
+	// Again has Poll hand out a partition once more, from the stored offset, if this instance holds it still.
+	Again(ctx context.Context, p cdc.Partition) error
 }
 
 // Reader reads documents by key from the OMS database.

@@ -257,8 +257,9 @@ func (s *settler) settled(ctx context.Context, batch []outcome, tracks []*track,
 	lost := make(map[int]bool, len(out.Lost))
 	for _, i := range out.Lost {
 		lost[i] = true
-		if b.tracks[tracks[i].partition] == tracks[i] {
-			b.drop(tracks[i].partition)
+		if p := tracks[i].partition; b.tracks[p] == tracks[i] {
+			b.drop(p)
+			b.orphans[p] = now
 		}
 	}
 	for i, t := range tracks {

@@ -35,6 +35,7 @@ type world struct {
 	xid    uint64
 	hidden map[uint64]bool // transactions that no read sees yet
 	groups map[mapper.Flow]map[cdc.Partition]int64
+	holder map[mapper.Flow]*group // who the group's coordinator thinks holds the partitions
 	signal chan struct{}
 	remote map[ledger.ObjectID][]call
 	// answer decides about a call: what is wrong with it, and whether the remote did what was asked.
@@ -72,7 +73,7 @@ func newWorld(t testing.TB) *world {
 	}
 	w := &world{
 		t: t, store: store, url: url, docs: map[mapper.Key]doc{}, made: map[*mapper.Document]doc{}, parts: 3, hidden: map[uint64]bool{},
-		groups: map[mapper.Flow]map[cdc.Partition]int64{}, signal: make(chan struct{}), remote: map[ledger.ObjectID][]call{}, xid: 100,
+		groups: map[mapper.Flow]map[cdc.Partition]int64{}, holder: map[mapper.Flow]*group{}, signal: make(chan struct{}), remote: map[ledger.ObjectID][]call{}, xid: 100,
 	}
 	w.log = make([][]cdc.Record, w.parts)
 	listening, stop := context.WithCancel(context.Background())
@@ -255,34 +256,46 @@ func (w *world) Deliver(_ context.Context, work Work) (Delivery, error) {
 
 // group is one member of a consumer group that has all partitions.
 type group struct {
-	w        *world
-	flow     mapper.Flow
-	assigned bool
-	next     []int64
+	w      *world
+	flow   mapper.Flow
+	handed map[int]bool
+	next   []int64
+	// ends are so many assignments whose end of the log is told as zero.
+	ends int
 }
 
 func (w *world) group(flow mapper.Flow) *group {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.groups[flow] == nil {
 		w.groups[flow] = map[cdc.Partition]int64{}
 	}
-	return &group{w: w, flow: flow, next: make([]int64, w.parts)}
+	g := &group{w: w, flow: flow, next: make([]int64, w.parts), handed: map[int]bool{}}
+	w.holder[flow] = g
+	return g
 }
 
 func (g *group) Poll(ctx context.Context) (cdc.Fetch, error) {
 	for {
 		g.w.mu.Lock()
 		var f cdc.Fetch
-		if !g.assigned {
-			g.assigned = true
-			for i := range g.next {
-				p := cdc.Partition{Topic: "oms.t", ID: i}
-				committed, ok := g.w.groups[g.flow][p]
-				if !ok {
-					committed = -1
-				}
-				g.next[i] = max(committed, 0)
-				f.Assigned = append(f.Assigned, cdc.Assignment{Partition: p, Committed: committed, End: int64(len(g.w.log[i]))})
+		for i := range g.next {
+			if g.handed[i] {
+				continue
 			}
+			g.handed[i] = true
+			p := cdc.Partition{Topic: "oms.t", ID: i}
+			committed, ok := g.w.groups[g.flow][p]
+			if !ok {
+				committed = -1
+			}
+			g.next[i] = max(committed, 0)
+			end := int64(len(g.w.log[i]))
+			if g.ends > 0 {
+				g.ends--
+				end = 0
+			}
+			f.Assigned = append(f.Assigned, cdc.Assignment{Partition: p, Committed: committed, End: end})
 		}
 		for i, next := range g.next {
 			if next > int64(len(g.w.log[i])) {
@@ -309,6 +322,17 @@ func (g *group) Commit(_ context.Context, next map[cdc.Partition]int64) error {
 	g.w.mu.Lock()
 	defer g.w.mu.Unlock()
 	maps.Copy(g.w.groups[g.flow], next)
+	return nil
+}
+
+func (g *group) Again(_ context.Context, p cdc.Partition) error {
+	g.w.mu.Lock()
+	defer g.w.mu.Unlock()
+	if g.w.holder[g.flow] == g {
+		g.handed[p.ID] = false
+		close(g.w.signal)
+		g.w.signal = make(chan struct{})
+	}
 	return nil
 }
 

@@ -24,7 +24,8 @@ type partition struct {
 	committed int64
 	ready     []cdc.Record
 	bytes     int
-	missing   error // why nothing can be read; set at assignment
+	missing   error  // why nothing can be read; set at assignment
+	stop      func() // ends the fetcher, nil before it runs
 
 	// The fetcher's own.
 	next   int64 // the next offset to fetch

@@ -195,7 +195,7 @@ func (g *Group) serve(ended context.Context, generation *kafka.Generation, resub
 	g.log.Info("kafka partitions assigned", "generation", generation.ID, "partitions", len(parts))
 	var running sync.WaitGroup
 	for _, p := range parts {
-		running.Go(func() { p.run(ctx) })
+		running.Go(func() { g.read(ctx, p) })
 	}
 	g.watch(ctx, resubscribe)
 	g.revoke()
