@@ -11,8 +11,8 @@ import (
 // statements. In a burst each waits until it was left alone, and where the burst changes keys again and again until the burst is over, so
 // that many changes of many documents make one call for each.
 type calm struct {
-	// linger is how long the first change of a key waits, in a large transaction ten times as long: whether it begins a burst shows
-	// by then.
+	// linger is how long the first change of a key waits, in a large transaction a whole window: whether it begins a burst shows
+	// by then, also where the log comes late.
 	linger time.Duration
 	// quiet is how long a key must have been left alone in a burst, or the burst be over; most is how long it is held at most.
 	quiet, most time.Duration
@@ -20,8 +20,10 @@ type calm struct {
 	many   int
 	window time.Duration
 
-	// large is the newest commit of a large transaction.
-	large cdc.LSN
+	// large is the newest commit of a large transaction, largeFrom the oldest of those that came without a window between them, largeAt
+	// when the newest row of one came.
+	large, largeFrom cdc.LSN
+	largeAt          time.Time
 	// last is when the newest change of a burst came, lag how long after its commit. Of those that came since the burst began, first touched a key that was not held,
 	// again one that an earlier transaction had touched.
 	last         time.Time
@@ -85,7 +87,11 @@ func (c *calm) came(e *entry, p cdc.Position, at, commit time.Time) (live bool) 
 	}
 	e.last = at
 	if p.Index >= calmLarge {
-		e.large, c.large = true, p.Commit
+		e.large = true
+		if at.Sub(c.largeAt) > c.window {
+			c.large, c.largeFrom = p.Commit, p.Commit
+		}
+		c.large, c.largeFrom, c.largeAt = max(c.large, p.Commit), min(c.largeFrom, p.Commit), at
 	}
 	return live
 }
@@ -116,8 +122,8 @@ func (c *calm) hold(e *entry, now time.Time) time.Time {
 		return time.Time{}
 	}
 	until := e.came.Add(c.linger)
-	if e.large || c.large > 0 && e.position.Commit == c.large {
-		until = e.came.Add(10 * c.linger)
+	if at := e.position.Commit; e.large || c.large > 0 && c.largeFrom <= at && at <= c.large {
+		until = e.came.Add(c.window)
 	}
 	if c.burst(e.moment) {
 		until = e.last.Add(c.quiet)

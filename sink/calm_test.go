@@ -46,7 +46,7 @@ func TestCalm(t *testing.T) {
 		{"one of a large transaction waits longer", func(b *board) {
 			r := &record{track: &track{}, position: cdc.Position{Epoch: 1, Commit: 1, Index: calmLarge}, open: 1}
 			b.touch(&touched{key: "k0", touch: touch{record: r}, came: start, rank: ledger.RankProducts})
-		}, calmLinger, 0, 10 * calmLinger},
+		}, calmLinger, 0, calmWindow},
 		{"an order goes at once", func(b *board) { changes(b, start, 1, ledger.RankOrders, "k0") }, 0, 1, 0},
 		{"a snapshot's rows go at once", func(b *board) { changes(b, time.Time{}, 1, ledger.RankBulk, keys(300)...) }, 0, 300, 0},
 		{"a burst is held", func(b *board) { changes(b, start, 1, ledger.RankProducts, keys(300)...) }, 100 * time.Millisecond, 0, time.Second},
@@ -83,7 +83,13 @@ func TestCalm(t *testing.T) {
 				r := &record{track: &track{}, position: cdc.Position{Epoch: 1, Commit: 7, Index: i}, open: 1}
 				b.touch(&touched{key: mapper.Key(fmt.Sprintf("k%d", i)), touch: touch{record: r}, came: start, rank: ledger.RankProducts})
 			}
-		}, calmLinger, 0, 10 * calmLinger},
+		}, calmLinger, 0, calmWindow},
+		{"and as long when the next large one shows", func(b *board) {
+			for i, p := range []cdc.Position{{Epoch: 1, Commit: 7}, {Epoch: 1, Commit: 7, Index: calmLarge}, {Epoch: 1, Commit: 9, Index: calmLarge}} {
+				r := &record{track: &track{}, position: p, open: 1}
+				b.touch(&touched{key: mapper.Key(fmt.Sprintf("k%d", i)), touch: touch{record: r}, came: start, rank: ledger.RankProducts})
+			}
+		}, calmLinger, 0, calmWindow},
 		{"changes that come together and were made one after the other are no burst", func(b *board) {
 			late(b, start, 0, 5*time.Millisecond, keys(300)...)
 		}, calmLinger, 300, 0},
