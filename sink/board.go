@@ -278,15 +278,19 @@ func (b *board) take(now time.Time, n int) (turns []*turn, next time.Time) {
 	return turns, next
 }
 
-// changing gives until when a turn is to be held back because its key has changed since it was taken, and is held; zero if not.
+// changing gives until when a turn is to be held back, because its key has changed since it was taken and is held, or its transaction has
+// turned out to be a large one; zero if not.
 func (b *board) changing(t *turn, now time.Time) time.Time {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	e := t.entry
-	if len(e.touches) == 0 || t.came.IsZero() || t.force {
+	if t.came.IsZero() || t.force {
 		return time.Time{}
 	}
 	until := b.calm.hold(e, now)
+	if len(e.touches) == 0 && b.calm.isLarge(t.position.Commit) {
+		until = t.came.Add(b.calm.window)
+	}
 	if most := t.came.Add(b.calm.most); until.After(most) {
 		until = most
 	}

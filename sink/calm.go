@@ -96,6 +96,9 @@ func (c *calm) came(e *entry, p cdc.Position, at, commit time.Time) (live bool) 
 	return live
 }
 
+// isLarge tells whether a commit is one of the large ones that came last, or between them.
+func (c *calm) isLarge(at cdc.LSN) bool { return c.large > 0 && c.largeFrom <= at && at <= c.large }
+
 // repeats tells whether the burst changes keys again and again: a fifth of its changes do.
 func (c *calm) repeats() bool { return 4*c.again > c.first }
 
@@ -122,7 +125,7 @@ func (c *calm) hold(e *entry, now time.Time) time.Time {
 		return time.Time{}
 	}
 	until := e.came.Add(c.linger)
-	if at := e.position.Commit; e.large || c.large > 0 && c.largeFrom <= at && at <= c.large {
+	if e.large || c.isLarge(e.position.Commit) {
 		until = e.came.Add(c.window)
 	}
 	if c.burst(e.moment) {

@@ -181,6 +181,36 @@ func TestTheWindowIsWiderForLiveChanges(t *testing.T) {
 	}
 }
 
+// The first rows of a large transaction may come, and be taken, before the others show how large it is.
+func TestAKeyWhoseTransactionTurnsOutToBeLargeIsHeldOnItsWay(t *testing.T) {
+	t.Parallel()
+	start := time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)
+	b := newBoard(newCalm(time.Second))
+	row := func(key mapper.Key, at time.Time, p cdc.Position) {
+		r := &record{track: &track{}, position: p, open: 1}
+		b.touch(&touched{key: key, touch: touch{record: r}, came: at, rank: ledger.RankProducts})
+	}
+	row("k0", start, cdc.Position{Epoch: 1, Commit: 7})
+	turns, _ := b.take(start.Add(calmLinger), 10)
+	if len(turns) != 1 {
+		t.Fatalf("%d keys go, want one", len(turns))
+	}
+	now := start.Add(30 * time.Millisecond)
+	if until := b.changing(turns[0], now); !until.IsZero() {
+		t.Fatalf("held until %v before the transaction is known to be large", until)
+	}
+	row("k1", now, cdc.Position{Epoch: 1, Commit: 7, Index: calmLarge})
+	until := b.changing(turns[0], now)
+	if want := start.Add(calmWindow); !until.Equal(want) {
+		t.Fatalf("held until %v, want %v", until, want)
+	}
+	b.putBack(turns[0], until)
+	again, _ := b.take(until, 10)
+	if len(again) != 1 || again[0].key != "k0" || !b.changing(again[0], until).IsZero() {
+		t.Fatalf("got %+v, want k0, which is held no longer", again)
+	}
+}
+
 // What was taken before its burst showed is put back, though no longer than it would have been held.
 func TestAKeyThatABurstChangesOnItsWayIsHeld(t *testing.T) {
 	t.Parallel()
