@@ -278,22 +278,15 @@ func (b *board) take(now time.Time, n int) (turns []*turn, next time.Time) {
 	return turns, next
 }
 
-// changing gives until when a turn is to be held back, because its key has changed since it was taken and is held, or its transaction has
-// turned out to be a large one; zero if not.
+// changing gives until when a turn is to be held back, because its key has changed since it was taken and is held, or is part of a large
+// transaction or of a burst that showed only now; zero if not.
 func (b *board) changing(t *turn, now time.Time) time.Time {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	e := t.entry
-	if t.came.IsZero() || t.force {
+	if t.came.IsZero() || t.force || t.entry.rank == ledger.RankOrders {
 		return time.Time{}
 	}
-	until := b.calm.hold(e, now)
-	if len(e.touches) == 0 && b.calm.isLarge(t.position.Commit) {
-		until = t.came.Add(b.calm.window)
-	}
-	if most := t.came.Add(b.calm.most); until.After(most) {
-		until = most
-	}
+	until := b.calm.until(t.entry, t.came)
 	if !until.After(now) {
 		return time.Time{}
 	}
@@ -367,7 +360,7 @@ func (b *board) putBack(t *turn, due time.Time) {
 	if !t.since.IsZero() && (e.since.IsZero() || t.since.Before(e.since)) {
 		e.since = t.since
 	}
-	if !t.came.IsZero() && !e.came.IsZero() {
+	if !t.came.IsZero() {
 		e.came = t.came // it is held no longer for being taken up
 	}
 	e.request, e.force, e.yield = max(e.request, t.request), e.force || t.force, e.yield || t.yield

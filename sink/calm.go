@@ -124,21 +124,30 @@ func (c *calm) hold(e *entry, now time.Time) time.Time {
 	if e.came.IsZero() || e.rank == ledger.RankOrders {
 		return time.Time{}
 	}
-	until := e.came.Add(c.linger)
+	until := c.until(e, e.came)
+	if !until.After(now) {
+		return time.Time{}
+	}
+	return until
+}
+
+// until is when a key that came at a moment need not be held any more. A key that has not changed since it was taken is held for what it
+// is part of alone.
+func (c *calm) until(e *entry, came time.Time) time.Time {
+	until := came.Add(c.linger)
 	if e.large || c.isLarge(e.position.Commit) {
-		until = e.came.Add(c.window)
+		until = came.Add(c.window)
 	}
 	if c.burst(e.moment) {
-		until = e.last.Add(c.quiet)
+		if !e.last.IsZero() {
+			until = e.last.Add(c.quiet)
+		}
 		if over := c.last.Add(c.quiet + c.lag); c.repeats() && over.After(until) {
 			until = over // what comes late may also pause on its way
 		}
-		if most := e.came.Add(c.most); until.After(most) {
+		if most := came.Add(c.most); until.After(most) {
 			until = most
 		}
-	}
-	if !until.After(now) {
-		return time.Time{}
 	}
 	return until
 }

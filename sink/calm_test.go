@@ -211,6 +211,32 @@ func TestAKeyWhoseTransactionTurnsOutToBeLargeIsHeldOnItsWay(t *testing.T) {
 	}
 }
 
+// Where the log lags, a key may be on its way before it shows that its burst changes keys again and again.
+func TestAKeyOfABurstThatRepeatsIsHeldOnItsWay(t *testing.T) {
+	t.Parallel()
+	start := time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)
+	b := newBoard(newCalm(time.Second))
+	changes(b, start, 1, ledger.RankProducts, "k0")
+	turns, _ := b.take(start.Add(calmLinger), 10)
+	if len(turns) != 1 {
+		t.Fatalf("%d keys go, want one", len(turns))
+	}
+	for i := range 5 {
+		changes(b, start.Add(time.Duration(20*(i+1))*time.Millisecond), 1, ledger.RankProducts, keys(300)[1:]...)
+	}
+	until := b.changing(turns[0], start.Add(110*time.Millisecond))
+	if want := start.Add(1100 * time.Millisecond); !until.Equal(want) {
+		t.Fatalf("held until %v, want %v", until, want)
+	}
+	b.putBack(turns[0], start.Add(120*time.Millisecond))
+	if again, _ := b.take(start.Add(130*time.Millisecond), 10); len(again) != 0 {
+		t.Fatalf("got %d keys, want none before the burst is over", len(again))
+	}
+	if again, _ := b.take(start.Add(1200*time.Millisecond), 1000); len(again) != 300 {
+		t.Fatalf("%d keys go after the burst, want 300", len(again))
+	}
+}
+
 // What was taken before its burst showed is put back, though no longer than it would have been held.
 func TestAKeyThatABurstChangesOnItsWayIsHeld(t *testing.T) {
 	t.Parallel()
