@@ -16,9 +16,9 @@ type Mode string
 const (
 	// On calls NuORDER.
 	On Mode = "on"
-	// Shadow does everything but the call, which is stored.
+	// Shadow does everything but the call, which is stored. What is stored is sent, as it stands then, once the mode lets it go.
 	Shadow Mode = "shadow"
-	// Canary calls for listed keys or a share of them and filters the rest.
+	// Canary calls for listed keys or a share of them; the rest is in shadow.
 	Canary Mode = "canary"
 )
 

@@ -234,8 +234,8 @@ func (l *Loop) unmappable(t *turn, err error) {
 	l.park(t, &ledger.Cause{Code: code, Rule: "mapping", Text: err.Error()}, ledger.RestoreDoubt, 0)
 }
 
-// settledWithoutCall settles what needs no call: broken rules, changes of a parked key that mend nothing, equal bodies, keys
-// that the mode leaves out, and keys that are filtered and were never sent.
+// settledWithoutCall settles what needs no call: broken rules, changes of a parked key that mend nothing, equal bodies, and keys that
+// are filtered and were never sent.
 func (l *Loop) settledWithoutCall(t *turn) bool {
 	b := &t.body
 	switch {
@@ -254,8 +254,6 @@ func (l *Loop) settledWithoutCall(t *turn) bool {
 		s := l.settlement(t, d, ledger.ClearDoubt)
 		s.Object.Position = t.position
 		l.finish(t, s)
-	case l.config.Mode == Canary && !l.canary(t.key):
-		l.finish(t, l.settlement(t, ledger.Filtered, ledger.RestoreDoubt))
 	default:
 		return false
 	}
@@ -280,7 +278,7 @@ func (l *Loop) canary(key mapper.Key) bool {
 	return float64(uint16(sum[0])<<8|uint16(sum[1])) < l.config.CanaryShare*65536
 }
 
-// parents makes keys wait whose parents are not known to be at NuORDER.
+// parents makes keys wait whose parents are not known to be at NuORDER. In shadow nothing waits: what is sent of the parents is stored, too.
 func (l *Loop) parents(ctx context.Context, turns []*turn) []*turn {
 	var refs, firsts []mapper.Ref
 	for _, t := range turns {
@@ -313,6 +311,9 @@ func (l *Loop) parents(ctx context.Context, turns []*turn) []*turn {
 		}
 	}
 	return slices.DeleteFunc(turns, func(t *turn) bool {
+		if l.shadowed(t.key) {
+			return false
+		}
 		var missing []mapper.Ref
 		for _, ref := range t.body.Parents {
 			if !known[ref] && !slices.Contains(missing, ref) {

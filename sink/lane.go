@@ -48,15 +48,15 @@ func (l *Loop) deliver(ctx context.Context, t *turn) {
 		return
 	}
 	action := actionOf(t)
+	if l.shadowed(t.key) {
+		l.shadow(ctx, t, action)
+		return
+	}
 	if verdict, why := l.guards.begin(t, action, l.config.Guards); verdict != mayGo {
 		if verdict == mustPause {
 			l.pauseFlow(ctx, why)
 		}
 		l.release([]*turn{t}, ledger.RestoreDoubt, now.Add(l.config.Look))
-		return
-	}
-	if l.config.Mode == Shadow {
-		l.shadow(ctx, t, action)
 		return
 	}
 	ctx, cancel := context.WithDeadline(ctx, t.deadline.Add(-l.config.CallTime/10))

@@ -161,6 +161,46 @@ func TestShadowStoresTheCallInsteadOfMakingIt(t *testing.T) {
 	}
 }
 
+// What a narrower mode kept back is sent once, as it stands then, when the mode lets it go; a child in shadow waits for nobody. // I1
+func TestWhatTheModeKeptBackIsSentOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write(nil, 1, keys(8)...)
+	w.write(func(_ mapper.Key, d doc) doc {
+		d.parents = []mapper.Ref{{Flow: mapper.Customers, Key: "nobody's"}}
+		return d
+	}, 1, "child")
+	run := func(change func(*Config), calls int) {
+		t.Helper()
+		_, end := w.start(mapper.Products, change)
+		w.rests(mapper.Products)
+		eventually(t, "as many calls as the mode allows", func() bool { return w.callsMade() == calls })
+		end()
+		if n := w.callsMade(); n != calls {
+			t.Fatalf("%d calls, want %d", n, calls)
+		}
+	}
+	run(func(c *Config) { c.Mode = Shadow }, 0)
+	if c := w.counts(mapper.Products); c.Filtered != c.Read {
+		t.Errorf("got %+v, want all stored, whoever their parents are", c)
+	}
+	w.write(nil, 1, "k7")
+	run(func(c *Config) { c.Mode, c.CanaryKeys = Canary, keys(3) }, 3)
+	w.write(func(_ mapper.Key, d doc) doc { d.version++; d.parents = nil; return d }, 1, "child")
+	run(func(c *Config) { c.Mode = On }, 9)
+	for _, k := range append(keys(8), "child") {
+		w.mu.Lock()
+		calls := len(w.remote[ledger.ObjectID{Environment: testEnv, Kind: mapper.Product, Key: k}])
+		w.mu.Unlock()
+		if want := w.docs[k].version; calls != 1 || w.last(mapper.Products, k) != want {
+			t.Errorf("%s: %d calls, the last with version %d, want one with %d", k, calls, w.last(mapper.Products, k), want)
+		}
+	}
+	if left, err := w.store.ShadowCalls(t.Context(), testEnv, mapper.Products, "", 10); err != nil || len(left) != 0 {
+		t.Errorf("%d calls are still stored, %v", len(left), err)
+	}
+}
+
 // TestNewestStateWinsWhateverFails writes at random while answers are lost, calls fail and loops are restarted.
 func TestNewestStateWinsWhateverFails(t *testing.T) {
 	t.Parallel()

@@ -26,6 +26,7 @@ func (l *Loop) watch(ctx context.Context) {
 	alive := time.NewTicker(l.config.Silent / 4)
 	defer alive.Stop()
 	var swept time.Time
+	var shadowed mapper.Key
 	l.lookAtState(ctx)
 	for l.claim(ctx); ; {
 		select {
@@ -46,6 +47,7 @@ func (l *Loop) watch(ctx context.Context) {
 				l.sweep(ctx)
 				l.wakeLate(ctx)
 				l.rollStock(ctx)
+				shadowed = l.sendShadowed(ctx, shadowed)
 			}
 			l.claim(ctx)
 		}

@@ -402,6 +402,12 @@ func (w *world) last(flow mapper.Flow, k mapper.Key) int {
 	return calls[len(calls)-1].version
 }
 
+func (w *world) callsMade() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.calls
+}
+
 // has tells whether the remote ever got a version after a newer one.
 func (w *world) has(flow mapper.Flow, k mapper.Key, version int) bool {
 	w.mu.Lock()

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"nubridge/mapper"
 )
 
@@ -78,7 +80,7 @@ func (s *Store) Resume(ctx context.Context, environment string, flow mapper.Flow
 	return nil
 }
 
-// ShadowCall is what a flow in shadow would have sent.
+// ShadowCall is what a flow in shadow would have sent, or one in canary of a key that it leaves out.
 type ShadowCall struct {
 	Key               mapper.Key
 	Action, RemoteKey string
@@ -95,6 +97,38 @@ func (s *Store) Shadow(ctx context.Context, environment string, flow mapper.Flow
 		return fmt.Errorf("store a shadow call: %w", err)
 	}
 	return nil
+}
+
+// SendShadowed asks the flow for keys whose calls were stored, and forgets the calls. One that an instance in shadow claims is stored again.
+func (s *Store) SendShadowed(ctx context.Context, environment string, flow mapper.Flow, keys []mapper.Key) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	err := s.inTurn(ctx, environment, planAnew, `
+        with gone as (
+            delete from shadow_calls where (environment, flow) = ($1, $2) and key = any($3) returning key
+        ), asked as (
+            insert into requests as r (environment, flow, key, reason, rank) select $1, $2, key, 'held back by the mode', $4 from gone order by key
+            on conflict (environment, flow, key) do update set seq = r.seq + 1, not_before = now(), rank = least(r.rank, excluded.rank)
+        )
+        select pg_notify($5, $1 || '|' || $2) is null`, []any{environment, string(flow), keys, RankBulk, s.channel()}, new(bool))
+	if err != nil {
+		return fmt.Errorf("ask for %d keys of %s that were in shadow: %w", len(keys), flow, err)
+	}
+	return nil
+}
+
+// ShadowedKeys lists the keys with a stored call in their order, after a key.
+func (s *Store) ShadowedKeys(ctx context.Context, environment string, flow mapper.Flow, after mapper.Key, limit int) ([]mapper.Key, error) {
+	rows, err := s.pool.Query(ctx, "select key from shadow_calls where environment = $1 and flow = $2 and key > $3 order by key limit $4", environment, flow, after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("list the keys of %s in shadow: %w", flow, err)
+	}
+	keys, err := pgx.CollectRows(rows, pgx.RowTo[mapper.Key])
+	if err != nil {
+		return nil, fmt.Errorf("list the keys of %s in shadow: %w", flow, err)
+	}
+	return keys, nil
 }
 
 // ShadowCalls lists stored calls of a flow in the order of their keys, after a key.
