@@ -131,7 +131,7 @@ func (l *Loop) route(t *track, rec *cdc.Record) *heldBack {
 		r.routeless = true
 		return nil
 	}
-	change, err := cdc.DecodeChange(rec)
+	change, err := l.decoder.Decode(rec)
 	if err != nil {
 		l.unreadable(r, rec, "record_unreadable", err)
 		return nil

@@ -54,6 +54,8 @@ type Loop struct {
 	flight  flight
 	// looked are partitions that are looked at again because their log seemed too short; the intake's own.
 	looked map[cdc.Partition]bool
+	// decoder is the intake's own.
+	decoder cdc.Decoder
 }
 
 // New makes a loop. It starts nothing and touches no network.
