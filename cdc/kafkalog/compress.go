@@ -1,6 +1,8 @@
 package kafkalog
 
 import (
+	"slices"
+
 	"github.com/pierrec/lz4/v4"
 	"github.com/segmentio/kafka-go/compress"
 )
@@ -59,11 +61,12 @@ func (a *appender) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// pool keeps buffers for reuse, up to a number of bytes. // I6
+// pool keeps buffers for reuse, up to a number of bytes, and as many as are in use. // I6
 type pool struct {
 	buffers [][]byte
 	bytes   int
 	limit   int
+	spare   int // the fewest buffers that it held since the last trim
 }
 
 func (p *pool) get() []byte {
@@ -75,6 +78,7 @@ func (p *pool) get() []byte {
 	p.buffers[n-1] = nil
 	p.buffers = p.buffers[:n-1]
 	p.bytes -= cap(b)
+	p.spare = min(p.spare, n-1)
 	return b
 }
 
@@ -84,4 +88,13 @@ func (p *pool) put(b []byte) {
 	}
 	p.buffers = append(p.buffers, b)
 	p.bytes += cap(b)
+}
+
+// trim lets go of the buffers that nobody wanted since the last trim: what a load left behind.
+func (p *pool) trim() {
+	for _, b := range p.buffers[:p.spare] {
+		p.bytes -= cap(b)
+	}
+	p.buffers = slices.Delete(p.buffers, 0, p.spare)
+	p.spare = len(p.buffers)
 }

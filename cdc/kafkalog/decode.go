@@ -63,6 +63,14 @@ type unpacker struct {
 	ratio float64 // bytes unpacked for each packed one; 0 if unknown
 }
 
+// guess is how many bytes so many packed ones are unpacked, as far as that is known beforehand.
+func (u *unpacker) guess(packed int) int {
+	if u.ratio == 0 {
+		return 4 * packed
+	}
+	return int(u.ratio * float64(packed))
+}
+
 // batches is decodeBatches; expect is told how many records a batch claims before they come.
 func (u *unpacker) batches(buf []byte, from int64, expect func(records int), emit func(wireRecord) error) (int64, error) {
 	next := from
@@ -180,12 +188,8 @@ func (u *unpacker) inflate(data []byte, codec compress.Compression) ([]byte, err
 	in := codec.Codec().NewReader(bytes.NewReader(data))
 	defer in.Close()
 	var out bytes.Buffer
-	ratio := u.ratio
-	if ratio == 0 {
-		ratio = 4
-	}
 	// An eighth is left for batches that pack better; a reader of a buffer also wants some room to find the end in.
-	out.Grow(min(int(ratio*float64(len(data)))*9/8+2*bytes.MinRead, maxInflated))
+	out.Grow(min(u.guess(len(data))*9/8+2*bytes.MinRead, maxInflated))
 	n, err := out.ReadFrom(io.LimitReader(in, maxInflated+1))
 	if err != nil {
 		return nil, err

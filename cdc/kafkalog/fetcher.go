@@ -112,11 +112,11 @@ func (p *partition) fetch(ctx context.Context, beat chan struct{}) {
 		}
 	}
 	var pause backoff
-	for p.hasRoom(ctx, progress) {
+	for p.hasRoom(ctx, 0, progress) {
 		next := p.next // only this goroutine writes it
 		answer, err := p.group.client.fetch(ctx, p.id, next, p.group.cfg.FetchBytes, p.group.cfg.FetchWait)
 		if err == nil {
-			next, err = p.store(ctx, answer, next)
+			next, err = p.store(ctx, answer, next, progress)
 		}
 		switch {
 		case ctx.Err() != nil:
@@ -142,8 +142,16 @@ func (p *partition) fetch(ctx context.Context, beat chan struct{}) {
 	}
 }
 
-// store decodes what was fetched and hands it to Poll.
-func (p *partition) store(ctx context.Context, answer fetched, from int64) (int64, error) {
+// store decodes what was fetched and hands it to Poll. It is unpacked only once there is room for it: the fetchers of all partitions
+// may have an answer at once, but packed answers are small. // I6
+func (p *partition) store(ctx context.Context, answer fetched, from int64, progress func()) (int64, error) {
+	if len(answer.batches) == 0 {
+		return from, nil
+	}
+	guess := p.unpack.guess(len(answer.batches))
+	if !p.hasRoom(ctx, guess, progress) {
+		return from, ctx.Err()
+	}
 	var records []cdc.Record
 	bytes := 0
 	next, err := p.unpack.batches(answer.batches, from, func(n int) { records = slices.Grow(records, n) }, func(w wireRecord) error {
@@ -155,16 +163,19 @@ func (p *partition) store(ctx context.Context, answer fetched, from int64) (int6
 		bytes += len(record.Key) + len(record.Value)
 		return nil
 	})
-	if len(records) == 0 {
-		return next, err
-	}
-	if err != nil {
+	if len(records) > 0 && err != nil {
 		// What is good before a broken record is handed out; the broken one is met again and then stands first.
 		next = records[len(records)-1].Offset + 1
 	}
 	p.group.mu.Lock()
 	defer p.group.mu.Unlock()
-	if ctx.Err() != nil || p.group.parts[p.id] != p {
+	if p.group.parts[p.id] != p {
+		return from, ctx.Err()
+	}
+	p.bytes -= guess
+	p.group.bytes -= guess
+	defer p.group.madeRoom() // the guess may have been too high
+	if ctx.Err() != nil {
 		return from, ctx.Err()
 	}
 	if len(p.ready) == 0 {
@@ -174,6 +185,9 @@ func (p *partition) store(ctx context.Context, answer fetched, from int64) (int6
 	}
 	p.bytes += bytes
 	p.group.bytes += bytes
+	if len(records) == 0 {
+		return next, err
+	}
 	p.group.signal()
 	return next, nil
 }
@@ -191,16 +205,21 @@ func (p *partition) expired(ctx context.Context, next int64) bool {
 	return false
 }
 
-// hasRoom waits until there is room to read ahead; false means ctx ended. // I6 I9
-func (p *partition) hasRoom(ctx context.Context, progress func()) bool {
+// hasRoom waits until there is room to read ahead, and takes as many bytes of it; false means ctx ended. // I6 I9
+func (p *partition) hasRoom(ctx context.Context, take int, progress func()) bool {
 	tick := time.NewTicker(max(p.group.cfg.StallAfter/3, time.Millisecond))
 	defer tick.Stop()
 	for {
 		p.group.mu.Lock()
 		full := len(p.ready) >= p.group.cfg.MaxRecords || p.bytes >= p.group.cfg.MaxBytes || p.group.bytes >= p.group.cfg.TotalBytes
+		mine := ctx.Err() == nil && p.group.parts[p.id] == p
+		if !full && mine {
+			p.bytes += take
+			p.group.bytes += take
+		}
 		p.group.mu.Unlock()
-		if !full {
-			return ctx.Err() == nil
+		if !full || !mine {
+			return mine
 		}
 		select {
 		case <-ctx.Done():
@@ -229,11 +248,13 @@ func (p *partition) take(dst []cdc.Record, room int) []cdc.Record {
 	if p.ready = p.ready[n:]; len(p.ready) == 0 {
 		p.ready = nil
 	}
-	for _, waiting := range p.group.turn {
-		select {
-		case waiting.room <- struct{}{}:
-		default:
-		}
-	}
+	p.group.madeRoom()
 	return dst
+}
+
+// madeRoom lets the fetchers that wait for room look again. The caller holds the lock.
+func (g *Group) madeRoom() {
+	for _, waiting := range g.turn {
+		token(waiting.room)
+	}
 }

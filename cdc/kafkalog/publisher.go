@@ -259,8 +259,13 @@ func (p *Publisher) Run(ctx context.Context) error {
 	return p.err
 }
 
+// trimEvery is how often the buffers that a load has left behind are let go.
+const trimEvery = 2 * time.Second
+
 // acknowledge calls back in the order of Publish. After the end it calls back with the cause. // I2
 func (p *Publisher) acknowledge() {
+	trim := time.NewTicker(trimEvery)
+	defer trim.Stop()
 	for {
 		p.mu.Lock()
 		var ready []*ticket
@@ -279,6 +284,11 @@ func (p *Publisher) acknowledge() {
 		select {
 		case <-p.settled:
 		case <-p.dead:
+		case <-trim.C:
+			p.mu.Lock()
+			p.building.trim()
+			p.packed.trim()
+			p.mu.Unlock()
 		}
 	}
 }
