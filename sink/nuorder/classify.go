@@ -114,6 +114,43 @@ type remark struct {
 	Field   any             `json:"field"`
 }
 
+// remarkOf reads the remark in an object that is known to be whole, whose other members, such as those of a stored document, are many.
+func remarkOf(raw []byte) (remark, bool) {
+	var r remark
+	whole := members(raw, func(name, value []byte) {
+		switch {
+		case named(name, "code"):
+			r.Code = value
+		case named(name, "message"):
+			r.Message = plain(value)
+		case named(name, "success"):
+			r.Success = plain(value)
+		case named(name, "errors"):
+			r.Errors = value
+		case named(name, "status"):
+			r.Status = plain(value)
+		case named(name, "error"):
+			r.Error = plain(value)
+		case named(name, "_id"):
+			r.ID = plain(value)
+		case named(name, "field"):
+			r.Field = plain(value)
+		}
+	})
+	if !whole && len(raw) > 0 && raw[0] == '{' { // nested deeper than any document
+		r = remark{}
+		whole = decode(raw, &r) == nil
+	}
+	return r, whole
+}
+
+// plain gives any JSON as Go's plain types.
+func plain(raw []byte) any {
+	var v any
+	_ = decode(raw, &v) // it is known to be whole
+	return v
+}
+
 // stored tells that the remark is a stored document, which has an _id and may have fields of these names of its own.
 func (r remark) stored() bool { return objectID(r.ID) != "" }
 
@@ -306,12 +343,11 @@ func classifySuccess(write bool, want expect, a *answer, c Config) *fault.Error 
 		}
 		return nil
 	}
-	var r remark
-	if body[0] == '{' && decode(body, &r) == nil {
-		return errorInside(r, a, c)
-	}
 	if !json.Valid(body) {
 		return unreadable(CodeUnreadable, "the answer is no JSON", nil)
+	}
+	if r, ok := remarkOf(body); ok {
+		return errorInside(r, a, c)
 	}
 	if write && body[0] == '[' {
 		return rowInside(body, a, c)
@@ -326,8 +362,8 @@ func rowInside(body []byte, a *answer, c Config) *fault.Error {
 		return nil
 	}
 	for i, raw := range rows {
-		var r remark
-		if decode(raw, &r) != nil {
+		r, ok := remarkOf(raw)
+		if !ok {
 			continue
 		}
 		if r.refused() {

@@ -39,12 +39,63 @@ type ProductWarehouse struct {
 
 // UnmarshalJSON reads the view and keeps the whole.
 func (p *Product) UnmarshalJSON(raw []byte) error {
-	type view Product
-	if err := decode(raw, (*view)(p)); err != nil {
-		return err
+	if read := (Product{}); read.scan(raw) {
+		*p = read
+	} else {
+		type view Product
+		if err := decode(raw, (*view)(p)); err != nil {
+			return err
+		}
 	}
 	p.Raw = append(json.RawMessage(nil), raw...)
 	return nil
+}
+
+// scan reads a product of the usual shape from JSON that is known to be whole: there is one in every answer to a write.
+func (p *Product) scan(raw []byte) bool {
+	usual := true
+	whole := members(raw, func(name, value []byte) {
+		switch {
+		case named(name, "_id"):
+			usual = p.ID.UnmarshalJSON(value) == nil && usual
+		case named(name, "brand_id"):
+			usual = p.BrandID.UnmarshalJSON(value) == nil && usual
+		case named(name, "style_number"):
+			usual = p.StyleNumber.UnmarshalJSON(value) == nil && usual
+		case named(name, "season"):
+			usual = p.Season.UnmarshalJSON(value) == nil && usual
+		case named(name, "color"):
+			usual = p.Color.UnmarshalJSON(value) == nil && usual
+		case named(name, "sizes"):
+			usual = scanSizes(value, &p.Sizes) && usual
+		case named(name, "__size_ids"):
+			usual = scanSizes(value, &p.SizeIDs) && usual
+		case named(name, "__warehouses"):
+			usual = decode(value, &p.Warehouses) == nil && usual
+		}
+	})
+	return whole && usual
+}
+
+// scanSizes reads a list of sizes of the usual shape.
+func scanSizes(raw []byte, sizes *[]ProductSize) bool {
+	*sizes = []ProductSize{}
+	return elements(raw, func(value []byte) bool {
+		var size ProductSize
+		usual := true
+		whole := members(value, func(name, value []byte) {
+			switch {
+			case named(name, "_id"):
+				usual = size.ID.UnmarshalJSON(value) == nil && usual
+			case named(name, "size"):
+				usual = size.Size.UnmarshalJSON(value) == nil && usual
+			case named(name, "upc"):
+				usual = size.UPC.UnmarshalJSON(value) == nil && usual
+			}
+		})
+		*sizes = append(*sizes, size)
+		return whole && usual
+	})
 }
 
 // SizeID finds the _id of a size, which replenishments are addressed by; empty if the portal did not tell it.

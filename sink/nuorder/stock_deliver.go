@@ -3,7 +3,6 @@ package nuorder
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"maps"
 	"net/http"
 	"slices"
@@ -55,10 +54,13 @@ func (r *Stock) Deliver(ctx context.Context, w sink.Work) (sink.Delivery, error)
 
 // noStock tells that a body has no stock element at all, which NuORDER takes for no limit on orders.
 func noStock(body []byte) bool {
-	var doc struct {
-		Inventory []json.RawMessage `json:"inventory"`
-	}
-	return decode(body, &doc) == nil && len(doc.Inventory) == 0
+	none := true
+	whole := members(body, func(name, value []byte) {
+		if string(name) == "inventory" {
+			none = string(value) == "null" || elements(value, func([]byte) bool { return false })
+		}
+	})
+	return whole && none
 }
 
 // nothingToSell gives a body with zero of each size of the product: a product whose last stock row is gone from the OMS must not

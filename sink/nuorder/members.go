@@ -1,0 +1,45 @@
+package nuorder
+
+import (
+	"strings"
+
+	"nubridge/internal/jsonscan"
+)
+
+// members walks the members of a JSON object that is known to be whole, and gives each name and its value as it is written. It tells
+// whether it came to the end: what it does not walk, encoding/json can still read.
+func members(raw []byte, visit func(name, value []byte)) bool {
+	s := jsonscan.New(raw)
+	more, err := s.Open('{')
+	for more && err == nil {
+		var name, value []byte
+		if name, err = s.Name(); err == nil {
+			value, err = s.Raw()
+		}
+		if err != nil {
+			return false
+		}
+		visit(jsonscan.Unescape(name), value)
+		more, err = s.Next('{')
+	}
+	return err == nil
+}
+
+// elements gives the elements of a JSON array that is known to be whole, or false.
+func elements(raw []byte, visit func(value []byte) bool) bool {
+	s := jsonscan.New(raw)
+	more, err := s.Open('[')
+	for more && err == nil {
+		var value []byte
+		if value, err = s.Raw(); err != nil || !visit(value) {
+			return false
+		}
+		more, err = s.Next('[')
+	}
+	return err == nil
+}
+
+// named tells whether a member has a name, as encoding/json does: whatever its case.
+func named(name []byte, want string) bool {
+	return string(name) == want || strings.EqualFold(string(name), want)
+}
