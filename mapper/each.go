@@ -3,6 +3,7 @@ package mapper
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
 )
@@ -199,28 +200,50 @@ func (e *eachNode) sorted(c *evalContext, f *frame, rows *Rows, index []int32) (
 	return out, nil
 }
 
-// groups collects rows with equal values in the columns, in the order of their first rows.
+// fewGroups is up to how many groups a row's own is looked for among all of them: a table would cost more than it gains.
+const fewGroups = 16
+
+// groups collects rows with equal values in the columns, in the order of their first rows. Rows that lie together, as most do, stay
+// where they are.
 func groups(rows *Rows, index []int32, columns []int) [][]int32 {
 	var out [][]int32
 	var byKey map[string]int
-	for _, row := range index {
-		if n := len(out); n > 0 && sameValues(rows, out[n-1][0], row, columns) {
-			out[n-1] = append(out[n-1], row)
-			continue
+	find := func(row int32) (at int, key string) {
+		if len(out) <= fewGroups {
+			return slices.IndexFunc(out, func(g []int32) bool { return sameValues(rows, g[0], row, columns) }), ""
 		}
 		if byKey == nil {
 			byKey = map[string]int{}
-			for i, g := range out {
-				byKey[groupKey(rows, g[0], columns)] = i
+			for at, g := range out {
+				byKey[groupKey(rows, g[0], columns)] = at
 			}
 		}
-		k := groupKey(rows, row, columns)
-		if at, ok := byKey[k]; ok {
-			out[at] = append(out[at], row)
+		key = groupKey(rows, row, columns)
+		if at, ok := byKey[key]; ok {
+			return at, key
+		}
+		return -1, key
+	}
+	first := 0 // where the last group begins in index
+	for i, row := range index {
+		last := len(out) - 1
+		if last >= 0 && sameValues(rows, out[last][0], row, columns) {
+			if first+len(out[last]) == i {
+				out[last] = index[first : i+1 : i+1]
+			} else {
+				out[last] = append(out[last], row)
+			}
 			continue
 		}
-		byKey[k] = len(out)
-		out = append(out, []int32{row})
+		at, key := find(row)
+		if at >= 0 {
+			out[at] = append(out[at], row) // a copy: no slice of index has room
+			continue
+		}
+		if byKey != nil {
+			byKey[key] = len(out)
+		}
+		first, out = i, append(out, index[i:i+1:i+1])
 	}
 	return out
 }
