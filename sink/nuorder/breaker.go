@@ -33,12 +33,12 @@ type breaker struct {
 var errRepeat = errors.New("the same request failed before") //nolint:gochecknoglobals // A sentinel.
 
 // telling gives what an end tells of the service: itself, or errRepeat if one request alone keeps failing.
-func (b *breaker) telling(request uint64, err error) error {
+func (b *breaker) telling(r *request, err error) error {
 	a, ok := errors.AsType[*AnswerError](err)
 	if !ok || a.Status != http.StatusInternalServerError {
 		return err
 	}
-	if b.failed.Swap(request) == request {
+	if sum := r.sum(); b.failed.Swap(sum) == sum {
 		return errRepeat
 	}
 	return err

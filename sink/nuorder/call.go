@@ -142,7 +142,7 @@ func (c *Client) attempt(ctx context.Context, r *request, try int) (*answer, err
 	if err != nil {
 		return nil, err
 	}
-	t.request = r.sum()
+	t.request = r
 	var failure error
 	defer func() { t.done(failure) }()
 	if end, ok := ctx.Deadline(); ok && end.Sub(c.now()) < c.config.Deadlines.Least {
@@ -295,13 +295,25 @@ func (c *Client) encode(r *request) (body []byte, encoding string, err error) {
 	return b.Bytes(), "gzip", nil
 }
 
+// dated is a Date header that was read before.
+type dated struct {
+	text string
+	at   time.Time
+}
+
 // measureSkew compares the portal's clock with ours; the Date header has whole seconds only.
 func (c *Client) measureSkew(a *answer) {
-	date, err := http.ParseTime(a.header.Get("Date"))
-	if err != nil {
-		return
+	text := a.header.Get("Date")
+	date := c.date.Load()
+	if date == nil || date.text != text {
+		at, err := http.ParseTime(text)
+		if err != nil {
+			return
+		}
+		date = &dated{text, at}
+		c.date.Store(date)
 	}
-	skew := date.Sub(a.at)
+	skew := date.at.Sub(a.at)
 	c.skew.Store(int64(skew))
 	far := skew.Abs() > c.config.SkewWarning
 	if was := c.skewed.Swap(far); far && !was {

@@ -29,6 +29,8 @@ type Client struct {
 	gate        *gate
 	budget      *budget
 	long        *longAnswers
+	usual       map[Class]usual
+	date        atomic.Pointer[dated]
 	skew        atomic.Int64 // nanoseconds that the portal's clock is ahead of ours
 	skewed      atomic.Bool  // a warning was logged and still holds
 }
@@ -81,9 +83,10 @@ func New(c Config, d Deps) (*Client, error) {
 	made := &Client{
 		config: c, base: base, http: client, signer: newSigner(c), credentials: d.Credentials,
 		tracer: d.Tracer, measures: d.Measures, propagator: propagation.TraceContext{}, log: d.Log, now: d.Now,
-		gate: newGate(c, d.Shares, d.Now), budget: newBudget(c.RetryShare, c.RetryReserve), long: newLongAnswers(),
+		gate: newGate(c, d.Shares, d.Now), budget: newBudget(c.RetryShare, c.RetryReserve), long: newLongAnswers(), usual: map[Class]usual{},
 	}
 	for class, b := range made.gate.breakers {
+		made.usual[class] = made.usualOf(class)
 		b.told = func(state string) {
 			d.Log.Warn("breaker changed", "environment", c.Environment, "class", string(class), "state", state)
 		}

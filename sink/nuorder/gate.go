@@ -49,7 +49,7 @@ type ticket struct {
 	gate    *gate
 	class   Class
 	began   time.Time
-	request uint64 // tells equal requests
+	request *request
 	settled func(error)
 	free    bool // its place is another call's already
 	among   int  // how many calls were in flight when its answer came, itself among them

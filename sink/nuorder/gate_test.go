@@ -3,6 +3,8 @@ package nuorder
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -317,10 +319,10 @@ func TestBreakerOpensPausesAndProbes(t *testing.T) {
 func TestOnePoisonRequestDoesNotOpenTheBreaker(t *testing.T) {
 	t.Parallel()
 	g := newTestGate(nil, nil)
-	fail := func(request uint64, status int) error {
+	fail := func(n uint64, status int) error {
 		ticket, err := g.enter(t.Context(), ClassProducts, RankBulk)
 		if err == nil {
-			ticket.request = request
+			ticket.request = &request{method: http.MethodPost, route: "product/{id}", args: []string{fmt.Sprint(n)}}
 			ticket.done(&fault.Error{Kind: fault.Retry, Code: CodeServerError, Err: &AnswerError{Status: status}})
 		}
 		return err

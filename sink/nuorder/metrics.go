@@ -43,6 +43,17 @@ func (c *Client) labels(class Class) []attribute.KeyValue {
 	return []attribute.KeyValue{attribute.String("environment", c.config.Environment), attribute.String("class", string(class))}
 }
 
+// usual holds the labels of what happens all the time.
+type usual struct{ class, done metric.MeasurementOption }
+
+func (c *Client) usualOf(class Class) usual {
+	labels := c.labels(class)
+	return usual{
+		metric.WithAttributeSet(attribute.NewSet(labels...)),
+		metric.WithAttributeSet(attribute.NewSet(append(labels, attribute.String("status", "2xx"), attribute.String("code", "ok"))...)),
+	}
+}
+
 // turned notes how long an attempt waited, or that it was not sent.
 func (c *Client) turned(ctx context.Context, class Class, waited time.Duration, err error) {
 	if waited > 10*time.Millisecond {
@@ -57,7 +68,7 @@ func (c *Client) turned(ctx context.Context, class Class, waited time.Duration, 
 	case err != nil:
 		m.withdrawn.Add(ctx, 1, metric.WithAttributes(append(c.labels(class), attribute.String("code", fault.CodeOf(err)))...))
 	default:
-		m.waited.Record(ctx, waited.Seconds(), metric.WithAttributes(c.labels(class)...))
+		m.waited.Record(ctx, waited.Seconds(), c.usual[class].class)
 	}
 }
 
@@ -67,6 +78,11 @@ func (c *Client) called(ctx context.Context, class Class, took time.Duration, a 
 	if m == nil {
 		return
 	}
+	m.took.Record(ctx, took.Seconds(), c.usual[class].class)
+	if err == nil && a != nil && a.status/100 == 2 {
+		m.calls.Add(ctx, 1, c.usual[class].done)
+		return
+	}
 	status, code := "none", "ok"
 	if a != nil {
 		status = strconv.Itoa(a.status/100) + "xx"
@@ -74,6 +90,5 @@ func (c *Client) called(ctx context.Context, class Class, took time.Duration, a 
 	if err != nil {
 		code = fault.CodeOf(err)
 	}
-	m.took.Record(ctx, took.Seconds(), metric.WithAttributes(c.labels(class)...))
 	m.calls.Add(ctx, 1, metric.WithAttributes(append(c.labels(class), attribute.String("status", status), attribute.String("code", code))...))
 }

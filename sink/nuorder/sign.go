@@ -94,23 +94,46 @@ func (s standardSigner) sign(r *http.Request, c Credentials, extra handshakePara
 	if extra.application != "" && s.plainName {
 		params = append(params, name)
 	}
-	parts := make([]string, len(params))
+	header := append(make([]byte, 0, 512), "OAuth "...)
 	for i, p := range params {
-		parts[i] = oauth1.PercentEncode(p[0]) + `="` + oauth1.PercentEncode(p[1]) + `"`
+		if i > 0 {
+			header = append(header, ", "...)
+		}
+		header = append(appendEncoded(header, p[0]), `="`...)
+		header = append(appendEncoded(header, p[1]), '"')
 	}
-	r.Header.Set("Authorization", "OAuth "+strings.Join(parts, ", "))
+	r.Header.Set("Authorization", string(header))
 	return nil
+}
+
+// appendEncoded escapes a text by RFC 5849, section 3.6: all but the unreserved characters, in capital hexadecimal digits.
+func appendEncoded[T string | []byte](dst []byte, text T) []byte {
+	const digits = "0123456789ABCDEF"
+	for i := range len(text) {
+		switch c := text[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '.', c == '_', c == '~':
+			dst = append(dst, c)
+		default:
+			dst = append(dst, '%', digits[c>>4], digits[c&15])
+		}
+	}
+	return dst
 }
 
 // baseString is the signature base string of RFC 5849, section 3.4.1. JSON bodies are no part of it.
 func baseString(method string, u *url.URL, params [][2]string, query url.Values) string {
 	pairs := make([]string, 0, len(params)+len(query))
+	var scratch [256]byte
+	pair := func(name, value string) {
+		b := append(appendEncoded(scratch[:0], name), '=')
+		pairs = append(pairs, string(appendEncoded(b, value)))
+	}
 	for _, p := range params {
-		pairs = append(pairs, oauth1.PercentEncode(p[0])+"="+oauth1.PercentEncode(p[1]))
+		pair(p[0], p[1])
 	}
 	for name, values := range query {
 		for _, v := range values {
-			pairs = append(pairs, oauth1.PercentEncode(name)+"="+oauth1.PercentEncode(v))
+			pair(name, v)
 		}
 	}
 	// Encoded names and values hold no byte below '=', but "a=" sorts after "a1=" only if names are compared first.
@@ -122,11 +145,16 @@ func baseString(method string, u *url.URL, params [][2]string, query url.Values)
 		}
 		return strings.Compare(av, bv)
 	})
-	return strings.Join([]string{
-		strings.ToUpper(method),
-		oauth1.PercentEncode(baseURI(u)),
-		oauth1.PercentEncode(strings.Join(pairs, "&")),
-	}, "&")
+	base := append(make([]byte, 0, 640), strings.ToUpper(method)...)
+	base = appendEncoded(append(base, '&'), baseURI(u))
+	base = append(base, '&')
+	for i, p := range pairs {
+		if i > 0 {
+			base = append(base, "%26"...) // an ampersand, escaped as all of this part is
+		}
+		base = appendEncoded(base, p)
+	}
+	return string(base)
 }
 
 // baseURI is scheme, host and path as RFC 5849, section 3.4.1.2 wants them: lower case, no default port, no query.

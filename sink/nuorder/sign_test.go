@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/dghubble/oauth1"
 )
 
 // The example of RFC 5849, section 3.4.1.1.
@@ -53,6 +55,20 @@ func TestBaseURIDropsDefaultPortsOnly(t *testing.T) {
 		}
 		if got := baseURI(u); got != want {
 			t.Errorf("%s: got %s, want %s", in, got, want)
+		}
+	}
+}
+
+// What is escaped and how is the library's idea too.
+func TestEncodingIsThatOfTheLibrary(t *testing.T) {
+	t.Parallel()
+	every := make([]byte, 256)
+	for i := range every {
+		every[i] = byte(i)
+	}
+	for _, text := range []string{"", string(every), "a b/ü~"} {
+		if got, want := string(appendEncoded(nil, text)), oauth1.PercentEncode(text); got != want {
+			t.Errorf("%q: got %s, want %s", text, got, want)
 		}
 	}
 }
