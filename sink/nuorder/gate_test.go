@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
-
 	"nubridge/internal/fault"
 )
 
