@@ -55,36 +55,29 @@ func Plan(ctx context.Context, db *pgxpool.Pool, before, after *mapper.Mapping, 
 		}
 		readers[i] = r
 	}
-	var wants []mapper.Want
+	var batch []mapper.Key
 	flush := func() error {
-		if len(wants) == 0 {
+		if len(batch) == 0 {
 			return nil
 		}
 		var bodies [2][]mapper.Body
 		for i, r := range readers {
-			reads, err := r.Read(ctx, flow, wants)
-			if err != nil {
+			var err error
+			if bodies[i], err = r.Bodies(ctx, flow, batch, nil); err != nil {
 				return err
 			}
-			for _, x := range reads {
-				b, err := r.mapping().Body(flow, x.Key, x.Document)
-				if err != nil {
-					return err
-				}
-				bodies[i] = append(bodies[i], b)
-			}
 		}
-		for i := range wants {
+		for i := range batch {
 			a.count(bodies[0][i], bodies[1][i])
 		}
-		wants = wants[:0]
+		batch = batch[:0]
 		return nil
 	}
 	for k, err := range keys {
 		if err != nil {
 			return a, fmt.Errorf("list documents of %s: %w", flow, err)
 		}
-		if wants = append(wants, mapper.Want{Key: k}); len(wants) == 500 {
+		if batch = append(batch, k); len(batch) == 500 {
 			if err := flush(); err != nil {
 				return a, err
 			}

@@ -124,3 +124,48 @@ func TestDocumentIsTranslatedByTheMappingThatReadIt(t *testing.T) {
 		t.Errorf("%v\n%s", err, out.String())
 	}
 }
+
+// One document whose query cannot take a value says so for itself; all others are compared. // I7
+func TestADocumentThatCannotBeReadHoldsUpNoOthers(t *testing.T) {
+	t.Parallel()
+	pool, before := reference(t, oms.Sizes{Seed: 1, Styles: 10, Colors: 2, Customers: 5, PurchaseOrders: -1, OldOrders: -1, RecentOrders: -1, Today: day()})
+	describe := func(f *mapper.Folder) *mapper.Schema {
+		s, err := documents.Describe(t.Context(), pool, f, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	execute(t, pool, `update oms.styles set custom = '{"pieces": "a dozen"}' where style_id = 3`)
+	after := compileFolder(t, describe, changed(t, "sql/product.sql", "sc.available_from,", "(s.custom->>'pieces')::int as pieces, sc.available_from,"))
+	reader, err := documents.NewReader(pool, func() *mapper.Mapping { return after }, documents.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keys []mapper.Key
+	for k, err := range documents.Keys(t.Context(), pool, after, mapper.Products) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys = append(keys, k)
+	}
+	bodies, err := reader.Bodies(t.Context(), mapper.Products, keys, nil)
+	if err != nil || len(bodies) != 20 {
+		t.Fatalf("%d bodies, %v", len(bodies), err)
+	}
+	broken := 0
+	for i, b := range bodies {
+		if b.Key != keys[i] {
+			t.Errorf("body %d is that of %s, want %s", i, b.Key, keys[i])
+		}
+		if len(b.Violations) > 0 {
+			broken++
+		} else if len(b.JSON) == 0 {
+			t.Errorf("%s was not translated", b.Key)
+		}
+	}
+	a, err := documents.Plan(t.Context(), pool, before, after, mapper.Products, documents.Keys(t.Context(), pool, before, mapper.Products))
+	if err != nil || broken != 2 || a.Parked != 2 || a.Total() != 2 || a.Documents != 20 {
+		t.Errorf("%d break a rule, the plan says %s, %v; want two of 20", broken, a, err)
+	}
+}
