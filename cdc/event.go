@@ -85,6 +85,9 @@ type Fetch struct {
 	// Assigned partitions are new to this instance.
 	Assigned []Assignment
 	Records  []Record
+	// Passed are offsets below which no records are left, where the log goes on behind the last one: markers, or what compaction took.
+	// What expires there was never a record.
+	Passed map[Partition]int64
 }
 
 // Assignment says where reading of a partition starts and what the broker still holds.

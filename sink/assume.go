@@ -50,6 +50,13 @@ func (l *Loop) tryAssume(ctx context.Context, a cdc.Assignment) error {
 	if start < 0 {
 		start = a.Start
 	}
+	if !known && a.Start > 0 && l.Everything != nil && !l.begun {
+		// Nothing was read of it yet, and its first records are gone: what they told of stands in the OMS still. // I8
+		if err := l.Everything(ctx, "the log has expired before the flow began"); err != nil {
+			return fmt.Errorf("ask for what has expired of %s/%d: %w", a.Partition.Topic, a.Partition.ID, err)
+		}
+		l.begun = true
+	}
 	if c, err = l.Ledger.Assume(ctx, l.config.Environment, l.config.Flow, a.Partition, start); err != nil {
 		return err
 	}

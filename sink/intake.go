@@ -118,6 +118,11 @@ func (l *Loop) fetched(ctx context.Context, f cdc.Fetch) []heldBack {
 			hops = append(hops, *h)
 		}
 	}
+	for p, next := range f.Passed {
+		if t := l.board.tracks[p]; t != nil {
+			t.through = max(t.through, next)
+		}
+	}
 	wake(l.board.work)
 	return hops
 }
@@ -261,7 +266,7 @@ func (l *Loop) hop(ctx context.Context, held []heldBack) []heldBack {
 		answers[id] = keys
 	}
 	if everything { // I1: what is asked for is stored before the record settles
-		if err := l.Everything(ctx); err != nil {
+		if err := l.Everything(ctx, "a table was emptied"); err != nil {
 			l.failed(ctx, "the documents of an emptied table cannot be listed", err)
 			return held
 		}

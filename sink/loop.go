@@ -27,8 +27,8 @@ type Deps struct {
 	// polled. It is asked before documents are read, so that an order which the OMS takes meanwhile counts twice rather than never.
 	OpenOrders func(ctx context.Context) ([]mapper.OpenOrder, error)
 	// Everything asks the flow, by requests in the ledger, for all documents that differ from what was last sent. It is called when a
-	// table was emptied, which names no row; nil passes over that.
-	Everything func(ctx context.Context) error
+	// table was emptied, which names no row, and when the flow begins on a log whose first records have expired; nil passes over that.
+	Everything func(ctx context.Context, why string) error
 	Logger     *slog.Logger
 	Tracer     trace.Tracer
 	// Measures takes what deliveries leave behind for metrics.
@@ -56,6 +56,8 @@ type Loop struct {
 	looked map[cdc.Partition]bool
 	// decoder is the intake's own.
 	decoder cdc.Decoder
+	// begun tells that all documents were asked for because the log had expired before the flow began; the intake's own.
+	begun bool
 }
 
 // New makes a loop. It starts nothing and touches no network.

@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"math/rand/v2"
@@ -158,6 +159,69 @@ func TestShadowStoresTheCallInsteadOfMakingIt(t *testing.T) {
 	stored, err := w.store.ShadowCalls(t.Context(), testEnv, mapper.Products, "", 10)
 	if err != nil || len(stored) != 5 || w.calls != 0 || string(stored[0].Body) != `{"key":"brand-k0","version":1}` {
 		t.Fatalf("got %d calls and stored %+v, %v", w.calls, stored, err)
+	}
+}
+
+// A flow that begins when the first records of its log have expired asks for all documents, once: those that changed before are known by
+// the OMS alone. // I8
+func TestAFlowThatBeginsLateAsksForWhatHasExpired(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write(nil, 1, keys(9)...)
+	asked := 0
+	w.everything = func(ctx context.Context, _ string) error {
+		if asked++; asked == 1 {
+			return errLost // it is tried again, and nothing is taken before
+		}
+		return w.store.Request(ctx, testEnv, mapper.Products, keys(9), "begun", ledger.RankBulk)
+	}
+	log := w.group(mapper.Products)
+	log.start = 3
+	_, end := w.startWith(log, mapper.Products, nil)
+	eventually(t, "all are sent", func() bool { return w.callsMade() == 9 })
+	end()
+	log = w.group(mapper.Products)
+	log.start = 3
+	w.write(nil, 1, "k0")
+	_, end = w.startWith(log, mapper.Products, nil)
+	eventually(t, "the next change is sent", func() bool { return w.last(mapper.Products, "k0") == 2 })
+	end()
+	if asked != 2 {
+		t.Errorf("asked %d times for all documents, want it twice, the first in vain", asked)
+	}
+}
+
+// What holds no record is settled with what is before it, or the group's offset would stay there until it has expired, which looks like
+// a record that was missed. // I8
+func TestAMarkerIsCommittedBehindTheRecordsBeforeIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write(nil, 1, keys(5)...)
+	log := w.group(mapper.Products)
+	log.marked = map[int]bool{0: true, 2: true}
+	w.mu.Lock()
+	w.log[2] = nil // a partition with nothing else
+	w.mu.Unlock()
+	hold := make(chan struct{})
+	w.before = func(Work) { <-hold }
+	w.startWith(log, mapper.Products, nil)
+	committed := func(p int) int64 {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.groups[mapper.Products][partition(p)]
+	}
+	eventually(t, "the marker alone in its partition is committed", func() bool { return committed(2) == 1 })
+	if got := committed(0); got != 0 {
+		t.Errorf("offset %d is committed before what is below it was settled", got)
+	}
+	close(hold)
+	w.mu.Lock()
+	end, last := int64(len(w.log[0])), w.log[0][len(w.log[0])-1].Position
+	w.mu.Unlock()
+	eventually(t, "the marker behind the records is committed", func() bool { return committed(0) == end+1 })
+	c, _, err := w.store.Look(t.Context(), testEnv, mapper.Products, partition(0))
+	if err != nil || c.Next != end+1 || c.Last != last {
+		t.Errorf("checkpoint %+v, %v: want %d behind %v", c, err, end+1, last)
 	}
 }
 

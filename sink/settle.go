@@ -140,7 +140,7 @@ func (s *settler) progress() bool {
 	s.board.mu.Lock()
 	defer s.board.mu.Unlock()
 	for _, t := range s.board.tracks {
-		if _, _, passes := t.mark(); passes.records > 0 {
+		if next, _, passes := t.mark(); passes.records > 0 || next > t.next {
 			return true
 		}
 	}
@@ -266,7 +266,7 @@ func (s *settler) settled(ctx context.Context, batch []outcome, tracks []*track,
 		if lost[i] || t.lost {
 			continue
 		}
-		t.pass(passed[i], settling.Partitions[i].Next)
+		t.pass(passed[i], settling.Partitions[i].Next, settling.Partitions[i].Last)
 		b.records -= passed[i]
 	}
 	for i := range batch {

@@ -13,6 +13,9 @@ type track struct {
 	token     int64
 	// next is the low-water mark of the group's offset; committed is what was last given to Kafka.
 	next, committed int64
+	// last is the position of the record before next. From the last record on up to through the log holds none.
+	last    cdc.Position
+	through int64
 	// counted is the ledger's checkpoint at the time of the assignment: touches below it were counted before.
 	counted int64
 	// before are touches at or above counted that were counted before.
@@ -37,7 +40,7 @@ type record struct {
 }
 
 func newTrack(a cdc.Assignment, c ledger.Checkpoint, start int64) *track {
-	t := &track{partition: a.Partition, token: c.Token, next: start, committed: start, counted: c.Next}
+	t := &track{partition: a.Partition, token: c.Token, next: start, committed: start, last: c.Last, counted: c.Next}
 	if len(c.Settled) > 0 {
 		t.before = make(map[int64]map[mapper.Key]struct{}, len(c.Settled))
 		for _, s := range c.Settled {
@@ -64,10 +67,10 @@ func (t *track) add(r *record) { t.records = append(t.records, r) }
 // mark gives the offset below which everything is settled, the position before it, how many records it passes, and what those
 // count for that were not counted before: records that route nowhere, and touches that a later read covers.
 func (t *track) mark() (next int64, last cdc.Position, passes passing) {
-	next = t.next
+	next, last = t.next, t.last
 	for _, r := range t.records[t.head:] {
 		if r.open > 0 {
-			break
+			return next, last, passes
 		}
 		next, last = r.offset+1, r.position
 		passes.records++
@@ -78,7 +81,7 @@ func (t *track) mark() (next int64, last cdc.Position, passes passing) {
 			}
 		}
 	}
-	return next, last, passes
+	return max(next, t.through), last, passes
 }
 
 // passing is what a mark passes.
@@ -88,13 +91,15 @@ type passing struct {
 }
 
 // pass forgets records that are settled in the ledger too.
-func (t *track) pass(n int, next int64) {
+func (t *track) pass(n int, next int64, last cdc.Position) {
 	for _, r := range t.records[t.head : t.head+n] {
 		delete(t.before, r.offset)
 	}
 	clear(t.records[t.head : t.head+n])
 	t.head += n
-	t.next = max(t.next, next)
+	if next >= t.next {
+		t.next, t.last = next, last
+	}
 	if t.head > 1024 && t.head*2 > len(t.records) {
 		t.records = append(t.records[:0:0], t.records[t.head:]...)
 		t.head = 0

@@ -46,6 +46,8 @@ type world struct {
 	// before holds a call up, like a process that is frozen with bytes on the wire.
 	before func(Work)
 	hops   int
+	// everything is what a loop asks for all documents with.
+	everything func(ctx context.Context, why string) error
 }
 
 type doc struct {
@@ -262,6 +264,10 @@ type group struct {
 	next   []int64
 	// ends are so many assignments whose end of the log is told as zero.
 	ends int
+	// marked partitions end with a marker, which is no record.
+	marked map[int]bool
+	// start is the first offset that is left of each partition.
+	start int64
 }
 
 func (w *world) group(flow mapper.Flow) *group {
@@ -289,13 +295,13 @@ func (g *group) Poll(ctx context.Context) (cdc.Fetch, error) {
 			if !ok {
 				committed = -1
 			}
-			g.next[i] = max(committed, 0)
+			g.next[i] = max(committed, g.start)
 			end := int64(len(g.w.log[i]))
 			if g.ends > 0 {
 				g.ends--
 				end = 0
 			}
-			f.Assigned = append(f.Assigned, cdc.Assignment{Partition: p, Committed: committed, End: end})
+			f.Assigned = append(f.Assigned, cdc.Assignment{Partition: p, Committed: committed, Start: g.start, End: end})
 		}
 		for i, next := range g.next {
 			if next > int64(len(g.w.log[i])) {
@@ -304,10 +310,17 @@ func (g *group) Poll(ctx context.Context) (cdc.Fetch, error) {
 			some := g.w.log[i][next:min(int64(len(g.w.log[i])), next+40)]
 			f.Records = append(f.Records, some...)
 			g.next[i] += int64(len(some))
+			if end := int64(len(g.w.log[i])); g.marked[i] && g.next[i] == end {
+				if f.Passed == nil {
+					f.Passed = map[cdc.Partition]int64{}
+				}
+				f.Passed[partition(i)] = end + 1
+				delete(g.marked, i)
+			}
 		}
 		signal := g.w.signal
 		g.w.mu.Unlock()
-		if len(f.Assigned)+len(f.Records) > 0 {
+		if len(f.Assigned)+len(f.Records)+len(f.Passed) > 0 {
 			return f, nil
 		}
 		select {
@@ -351,7 +364,7 @@ func (w *world) startWith(log Log, flow mapper.Flow, change func(*Config)) (*Loo
 	if change != nil {
 		change(&config)
 	}
-	l, err := New(Deps{Log: log, Reader: w, Mapper: w, Remote: w, Ledger: w.store}, config)
+	l, err := New(Deps{Log: log, Reader: w, Mapper: w, Remote: w, Ledger: w.store, Everything: w.everything}, config)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -24,6 +24,8 @@ type partition struct {
 	committed int64
 	ready     []cdc.Record
 	bytes     int
+	through   int64 // all below is in ready or was handed out; told is what Poll has said of it
+	told      int64
 	missing   error  // why nothing can be read; set at assignment
 	stop      func() // ends the fetcher, nil before it runs
 
@@ -37,6 +39,7 @@ func newPartition(g *Group, a cdc.Assignment) *partition {
 	if p.next < 0 {
 		p.next = a.Start
 	}
+	p.through, p.told = p.next, p.next
 	p.missing = outside(a.Partition, p.next, a.Start, a.End)
 	return p
 }
@@ -178,6 +181,9 @@ func (p *partition) store(ctx context.Context, answer fetched, from int64, progr
 	if ctx.Err() != nil {
 		return from, ctx.Err()
 	}
+	if len(records) > 0 || err == nil {
+		p.through = next
+	}
 	if len(p.ready) == 0 {
 		p.ready = records
 	} else {
@@ -185,10 +191,10 @@ func (p *partition) store(ctx context.Context, answer fetched, from int64, progr
 	}
 	p.bytes += bytes
 	p.group.bytes += bytes
+	p.group.signal()
 	if len(records) == 0 {
 		return next, err
 	}
-	p.group.signal()
 	return next, nil
 }
 
@@ -231,6 +237,15 @@ func (p *partition) hasRoom(ctx context.Context, take int, progress func()) bool
 	}
 }
 
+// passed tells of what holds no records behind the last one that was handed out. The caller holds the group's lock.
+func (p *partition) passed() (int64, bool) {
+	if len(p.ready) > 0 || p.through <= p.told {
+		return 0, false
+	}
+	p.told = p.through
+	return p.through, true
+}
+
 // take moves up to room records to dst. The caller holds the group's lock.
 func (p *partition) take(dst []cdc.Record, room int) []cdc.Record {
 	n := min(room, len(p.ready))
@@ -244,6 +259,7 @@ func (p *partition) take(dst []cdc.Record, room int) []cdc.Record {
 	p.bytes -= taken
 	p.group.bytes -= taken
 	dst = append(dst, p.ready[:n]...)
+	p.told = p.ready[n-1].Offset + 1
 	clear(p.ready[:n])
 	if p.ready = p.ready[n:]; len(p.ready) == 0 {
 		p.ready = nil

@@ -2,6 +2,7 @@ package kafkalog_test
 
 import (
 	"context"
+	"maps"
 	"testing"
 	"time"
 
@@ -186,6 +187,54 @@ func TestExpiredOffsetHaltsInsteadOfJumping(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A publisher that starts leaves a marker in each partition. When the records before it and the marker itself have expired, nothing
+// was missed: Poll has told that there is nothing to read up to there, so that it can be committed. // I8
+func TestAMarkerThatExpiresIsNoRecordMissed(t *testing.T) {
+	t.Parallel()
+	w, sent := filled(t, 100)
+	open(t, w.client, kafkalog.PublisherConfig{Fence: "capture"}, "a")
+	end, all := map[cdc.Partition]int64{}, int64(0)
+	for id := range 3 {
+		at := w.broker.Cluster().PartitionInfo("a", int32(id)).HighWatermark
+		end[cdc.Partition{Topic: "a", ID: id}] = at
+		all += at
+	}
+	if all != int64(len(sent)+3) {
+		t.Fatalf("%d offsets, want %d records and a marker in each partition", all, len(sent))
+	}
+	cfg := kafkalog.GroupConfig{ID: "g", Topics: []string{"a"}, PollRecords: 7}
+	m := join(t, w, cfg)
+	var records []cdc.Record
+	passed, ctx := map[cdc.Partition]int64{}, soon(t)
+	for len(records) < len(sent) || !maps.Equal(passed, end) {
+		fetch, err := m.Poll(ctx)
+		if err != nil {
+			t.Fatalf("%d of %d records, passed %v of %v: %v", len(records), len(sent), passed, end, err)
+		}
+		records = append(records, fetch.Records...)
+		for id, next := range fetch.Passed {
+			if next <= after(records)[id] || next <= passed[id] {
+				t.Errorf("%v: told to have passed %d after %d and offset %d", id, next, passed[id], after(records)[id])
+			}
+			passed[id] = next
+		}
+	}
+	if err := m.Commit(soon(t), passed); err != nil {
+		t.Fatal(err)
+	}
+	m.stop()
+	for id, at := range end {
+		if err := w.broker.Cluster().DeleteRecords("a", int32(id.ID), at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m = join(t, w, cfg)
+	p := open(t, w.client, kafkalog.PublisherConfig{Fence: "capture"}, "a")
+	more := events("a", 100, 10, 40)
+	publish(t, p, more)
+	checkRecords(t, more, read(t, m.Group, len(more)))
 }
 
 func TestGroupMeetsTopicsThatAppearLater(t *testing.T) {

@@ -12,13 +12,14 @@ import (
 	"nubridge/internal/fault"
 )
 
-// Poll blocks until there are records or the assignment changed. Changes come first: revoked, then assigned, then records.
+// Poll blocks until there are records, or places without, or the assignment changed. Changes come first: revoked, then assigned, then
+// records.
 // An error of kind halt stays until the group is made anew: code offset_out_of_range when the broker no longer holds what
 // would have to be read next. // I8
 func (g *Group) Poll(ctx context.Context) (cdc.Fetch, error) {
 	for {
 		fetch, err := g.take()
-		if err != nil || len(fetch.Revoked)+len(fetch.Assigned)+len(fetch.Records) > 0 {
+		if err != nil || len(fetch.Revoked)+len(fetch.Assigned)+len(fetch.Records)+len(fetch.Passed) > 0 {
 			return fetch, err
 		}
 		select {
@@ -58,6 +59,14 @@ func (g *Group) take() (cdc.Fetch, error) {
 			g.turn = slices.Concat(g.turn[i+1:], g.turn[:i+1])
 			g.signal()
 			break
+		}
+	}
+	for _, p := range g.turn {
+		if next, ok := p.passed(); ok {
+			if fetch.Passed == nil {
+				fetch.Passed = map[cdc.Partition]int64{}
+			}
+			fetch.Passed[p.id] = next
 		}
 	}
 	return fetch, nil

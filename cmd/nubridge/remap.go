@@ -16,11 +16,8 @@ import (
 // remapEvery is how often it is looked whether the present day changes what documents look like.
 const remapEvery = time.Minute
 
-// Reasons of requests for documents whose rows did not change.
-const (
-	remapReason   = "mapping changed"
-	emptiedReason = "table emptied"
-)
+// remapReason is the reason of requests for documents whose rows did not change.
+const remapReason = "mapping changed"
 
 // remapper sees to it that a changed mapping reaches documents whose rows do not change: after a reload, after a start with another
 // folder than before, after a change of the portal's schema or warehouses, and at midnight where documents depend on the day.
@@ -119,7 +116,7 @@ func (r *remapper) request(ctx context.Context, flow mapper.Flow, mapping *mappe
 		}
 		began := time.Now()
 		defer func() { took = time.Since(began) }()
-		altered, err := r.altered(ctx, flow, mapping, batch)
+		altered, err := r.altered(ctx, flow, batch)
 		batch = batch[:0]
 		n += len(altered)
 		if err != nil || len(altered) == 0 {
@@ -196,15 +193,11 @@ func (s *keySet) has(key mapper.Key) bool {
 }
 
 // altered picks the keys whose document is not what was last sent.
-func (r *remapper) altered(ctx context.Context, flow mapper.Flow, mapping *mapper.Mapping, keys []mapper.Key) ([]mapper.Key, error) {
+func (r *remapper) altered(ctx context.Context, flow mapper.Flow, keys []mapper.Key) ([]mapper.Key, error) {
 	if len(keys) == 0 {
 		return nil, nil
 	}
-	wants := make([]mapper.Want, len(keys))
-	for i, k := range keys {
-		wants[i] = mapper.Want{Key: k}
-	}
-	docs, err := r.reader.Read(ctx, flow, wants)
+	bodies, err := r.bodies(ctx, flow, keys)
 	if err != nil {
 		return nil, err
 	}
@@ -212,26 +205,25 @@ func (r *remapper) altered(ctx context.Context, flow mapper.Flow, mapping *mappe
 	if err != nil {
 		return nil, err
 	}
-	var open []mapper.OpenOrder
-	if flow == mapper.Inventory && r.poller != nil {
-		if open, err = r.openOrders(ctx); err != nil {
-			return nil, err
-		}
-	}
 	var out []mapper.Key
 	for i, key := range keys {
-		if docs[i].Document != nil {
-			docs[i].Document.SetOpenOrders(open)
-		}
-		body, err := mapping.Body(flow, key, docs[i].Document)
-		if err != nil {
-			return nil, err
-		}
-		if differs(flow, &body, objects[key]) {
+		if differs(flow, &bodies[i], objects[key]) {
 			out = append(out, key)
 		}
 	}
 	return out, nil
+}
+
+// bodies translates documents as they stand now.
+func (e *environment) bodies(ctx context.Context, flow mapper.Flow, keys []mapper.Key) ([]mapper.Body, error) {
+	var open []mapper.OpenOrder
+	if flow == mapper.Inventory && e.poller != nil {
+		var err error
+		if open, err = e.openOrders(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return e.reader.Bodies(ctx, flow, keys, open)
 }
 
 // differs tells whether the flow has something to do about a body. What an order flow leaves to another one is not its business.

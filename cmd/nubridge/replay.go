@@ -243,11 +243,7 @@ func (r *replayer) everything(ctx context.Context) error {
 func (r *replayer) estimate(ctx context.Context, keys []mapper.Key, force bool) error {
 	r.plan.Keys = len(keys)
 	for batch := range slices.Chunk(keys, 500) {
-		wants := make([]mapper.Want, len(batch))
-		for i, k := range batch {
-			wants[i] = mapper.Want{Key: k}
-		}
-		docs, err := r.reader.Read(ctx, r.flow, wants)
+		bodies, err := r.reader.Bodies(ctx, r.flow, batch, nil)
 		if err != nil {
 			return err
 		}
@@ -256,11 +252,7 @@ func (r *replayer) estimate(ctx context.Context, keys []mapper.Key, force bool) 
 			return err
 		}
 		for i, key := range batch {
-			body, err := r.mapping.Body(r.flow, key, docs[i].Document)
-			if err != nil {
-				return err
-			}
-			r.weigh(body, objects[key], force)
+			r.weigh(bodies[i], objects[key], force)
 		}
 	}
 	if r.plan.RatePerS > 0 {

@@ -102,7 +102,7 @@ func (v *verifier) batches(ctx context.Context, take func([]mapper.Key) error) e
 // fill notes the names that the mapping gives to all documents, by which they are found in NuORDER's list.
 func (v *verifier) fill(ctx context.Context, names *ledger.Directory) error {
 	err := v.batches(ctx, func(keys []mapper.Key) error {
-		bodies, err := v.bodies(ctx, keys)
+		bodies, err := v.bodies(ctx, v.flow, keys)
 		if err != nil {
 			return err
 		}
@@ -214,35 +214,6 @@ func (v *verifier) walkStock(ctx context.Context) error {
 	})
 }
 
-// bodies translates documents as they stand now.
-func (v *verifier) bodies(ctx context.Context, keys []mapper.Key) ([]mapper.Body, error) {
-	wants := make([]mapper.Want, len(keys))
-	for i, k := range keys {
-		wants[i] = mapper.Want{Key: k}
-	}
-	var open []mapper.OpenOrder
-	var err error
-	if v.flow == mapper.Inventory && v.poller != nil {
-		if open, err = v.openOrders(ctx); err != nil {
-			return nil, err
-		}
-	}
-	docs, err := v.reader.Read(ctx, v.flow, wants)
-	if err != nil {
-		return nil, err
-	}
-	bodies := make([]mapper.Body, len(keys))
-	for i, key := range keys {
-		if docs[i].Document != nil {
-			docs[i].Document.SetOpenOrders(open)
-		}
-		if bodies[i], err = v.mapping.Load().Body(v.flow, key, docs[i].Document); err != nil {
-			return nil, err
-		}
-	}
-	return bodies, nil
-}
-
 // compare takes a batch through: it reads documents and ledger, then NuORDER where that was not done, and records what came of it.
 func (v *verifier) compare(ctx context.Context, since time.Time, list []candidate) error {
 	if len(list) == 0 {
@@ -253,7 +224,7 @@ func (v *verifier) compare(ctx context.Context, since time.Time, list []candidat
 	for i := range list {
 		keys[i] = list[i].key
 	}
-	bodies, err := v.bodies(ctx, keys)
+	bodies, err := v.bodies(ctx, v.flow, keys)
 	if err != nil {
 		return err
 	}

@@ -56,10 +56,10 @@ func (f *flow) renew() error {
 	deps := sink.Deps{
 		Log: group, Reader: e.reader, Mapper: current{&e.mapping}, Remote: f.remote, Ledger: b.store, Logger: b.log, Tracer: b.tel.Tracer("sink"),
 		Measures: b.measures.sink,
-		Everything: func(ctx context.Context) error {
-			n, err := (&remapper{environment: e}).request(ctx, f.name, e.mapping.Load(), emptiedReason)
+		Everything: func(ctx context.Context, why string) error {
+			n, err := (&remapper{environment: e}).request(ctx, f.name, e.mapping.Load(), why)
 			if err == nil {
-				e.log.Info("a table was emptied: documents that differ are sent", "flow", string(f.name), "documents", n)
+				e.log.Info("documents that differ are sent", "flow", string(f.name), "cause", why, "documents", n)
 			}
 			return err
 		},
