@@ -48,7 +48,7 @@ func (f *flow) renew() error {
 	group, err := kafkalog.NewGroup(b.kafka, kafkalog.GroupConfig{
 		ID: groupID(e.name, f.name), Topics: f.topics(), SessionTimeout: b.cfg.Kafka.SessionTimeout,
 		// There is a group for each flow of each environment: what each reads ahead is small. // I6
-		MaxRecords: 500, FetchBytes: 32 << 10, TotalBytes: 4 << 20,
+		MaxRecords: 500, FetchBytes: 32 << 10, TotalBytes: 2 << 20,
 	}, e.log.With("flow", string(f.name)))
 	if err != nil {
 		return err

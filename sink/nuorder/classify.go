@@ -118,22 +118,22 @@ type remark struct {
 func remarkOf(raw []byte) (remark, bool) {
 	var r remark
 	whole := members(raw, func(name, value []byte) {
-		switch {
-		case named(name, "code"):
+		switch string(name) {
+		case "code":
 			r.Code = value
-		case named(name, "message"):
+		case "message":
 			r.Message = plain(value)
-		case named(name, "success"):
+		case "success":
 			r.Success = plain(value)
-		case named(name, "errors"):
+		case "errors":
 			r.Errors = value
-		case named(name, "status"):
+		case "status":
 			r.Status = plain(value)
-		case named(name, "error"):
+		case "error":
 			r.Error = plain(value)
-		case named(name, "_id"):
+		case "_id":
 			r.ID = plain(value)
-		case named(name, "field"):
+		case "field":
 			r.Field = plain(value)
 		}
 	})

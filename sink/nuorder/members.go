@@ -6,8 +6,9 @@ import (
 	"nubridge/internal/jsonscan"
 )
 
-// members walks the members of a JSON object that is known to be whole, and gives each name and its value as it is written. It tells
-// whether it came to the end: what it does not walk, encoding/json can still read.
+// members walks the members of a JSON object that is known to be whole, and gives each name in small letters, as encoding/json takes
+// names whatever their case, and its value as it is written. It tells whether it came to the end: what it does not walk, encoding/json
+// can still read.
 func members(raw []byte, visit func(name, value []byte)) bool {
 	s := jsonscan.New(raw)
 	more, err := s.Open('{')
@@ -19,7 +20,7 @@ func members(raw []byte, visit func(name, value []byte)) bool {
 		if err != nil {
 			return false
 		}
-		visit(jsonscan.Unescape(name), value)
+		visit(small(name), value)
 		more, err = s.Next('{')
 	}
 	return err == nil
@@ -39,7 +40,12 @@ func elements(raw []byte, visit func(value []byte) bool) bool {
 	return err == nil
 }
 
-// named tells whether a member has a name, as encoding/json does: whatever its case.
-func named(name []byte, want string) bool {
-	return string(name) == want || strings.EqualFold(string(name), want)
+// small gives the name of a member in small letters.
+func small(name []byte) []byte {
+	for _, c := range name {
+		if c != '_' && (c < 'a' || c > 'z') {
+			return []byte(strings.ToLower(strings.ToUpper(string(jsonscan.Unescape(name))))) // by capitals, which some letters share
+		}
+	}
+	return name
 }

@@ -55,22 +55,22 @@ func (p *Product) UnmarshalJSON(raw []byte) error {
 func (p *Product) scan(raw []byte) bool {
 	usual := true
 	whole := members(raw, func(name, value []byte) {
-		switch {
-		case named(name, "_id"):
+		switch string(name) {
+		case "_id":
 			usual = p.ID.UnmarshalJSON(value) == nil && usual
-		case named(name, "brand_id"):
+		case "brand_id":
 			usual = p.BrandID.UnmarshalJSON(value) == nil && usual
-		case named(name, "style_number"):
+		case "style_number":
 			usual = p.StyleNumber.UnmarshalJSON(value) == nil && usual
-		case named(name, "season"):
+		case "season":
 			usual = p.Season.UnmarshalJSON(value) == nil && usual
-		case named(name, "color"):
+		case "color":
 			usual = p.Color.UnmarshalJSON(value) == nil && usual
-		case named(name, "sizes"):
+		case "sizes":
 			usual = scanSizes(value, &p.Sizes) && usual
-		case named(name, "__size_ids"):
+		case "__size_ids":
 			usual = scanSizes(value, &p.SizeIDs) && usual
-		case named(name, "__warehouses"):
+		case "__warehouses":
 			usual = decode(value, &p.Warehouses) == nil && usual
 		}
 	})
@@ -84,12 +84,12 @@ func scanSizes(raw []byte, sizes *[]ProductSize) bool {
 		var size ProductSize
 		usual := true
 		whole := members(value, func(name, value []byte) {
-			switch {
-			case named(name, "_id"):
+			switch string(name) {
+			case "_id":
 				usual = size.ID.UnmarshalJSON(value) == nil && usual
-			case named(name, "size"):
+			case "size":
 				usual = size.Size.UnmarshalJSON(value) == nil && usual
-			case named(name, "upc"):
+			case "upc":
 				usual = size.UPC.UnmarshalJSON(value) == nil && usual
 			}
 		})
