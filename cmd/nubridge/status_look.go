@@ -176,12 +176,6 @@ func (w *statusWatcher) environment(ctx context.Context, name string, running en
 		if mode == "" || mode == "off" {
 			continue
 		}
-		if flow == mapper.OrdersIn {
-			if e.Orders, err = w.orders(ctx, name, mode); err != nil {
-				return e, err
-			}
-			continue
-		}
 		f, err := w.flow(ctx, name, flow, counts)
 		if err != nil {
 			return e, err
@@ -197,7 +191,10 @@ func (w *statusWatcher) environment(ctx context.Context, name string, running en
 		}
 		e.Flows = append(e.Flows, f)
 	}
-	return e, nil
+	if mode := cfg.Flows[string(mapper.OrdersIn)]; mode != "" && mode != "off" {
+		e.Orders, err = w.orders(ctx, name, mode)
+	}
+	return e, err
 }
 
 // watched gives the topics of the mapping as it is in its folder; nil when the folder cannot be read.
