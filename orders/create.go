@@ -119,7 +119,11 @@ func (p *Poller) withdraw(ctx context.Context, fence int64, i *ledger.Intent, o 
 		m.Number = &o.Number
 	}
 	if o != nil { // its stock is seen to here, so that it is not new where the next poll lists it
-		if err := p.Intents.Sighted(ctx, i.Environment, o.Status, []string{i.NuORDERID}); err != nil {
+		products, err := productsOf(o.Lines)
+		if err != nil {
+			return nil, err
+		}
+		if err := p.Intents.Sighted(ctx, i.Environment, o.Status, []ledger.Sighted{{NuORDERID: i.NuORDERID, Products: products}}); err != nil {
 			return nil, err
 		}
 	} else if i.Order != "" {

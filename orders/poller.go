@@ -192,6 +192,7 @@ func (p *Poller) list(ctx context.Context, fence int64) (int, error) {
 
 // others reads the lists of orders that are not imported: of those that were, someone set the status; the others moved stock.
 func (p *Poller) others(ctx context.Context, fence int64) error {
+	listed := []string{} // never nil: a NULL list would match nothing
 	for _, status := range slices.Concat(p.cfg.Watch, p.cfg.Sight) {
 		ids, err := p.Portal.OrderIDs(ctx, status)
 		if err != nil {
@@ -207,6 +208,10 @@ func (p *Poller) others(ctx context.Context, fence int64) error {
 		if err := p.sight(ctx, status, ids); err != nil {
 			return fmt.Errorf("look at the stock of orders in status %s: %w", status, err)
 		}
+		listed = append(listed, ids...)
+	}
+	if err := p.gone(ctx, listed); err != nil {
+		return fmt.Errorf("look at the stock of orders that are gone: %w", err)
 	}
 	return nil
 }

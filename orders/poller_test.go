@@ -403,6 +403,45 @@ func TestStockOfAnOrderThatCameAndWentBetweenTwoPollsIsInDoubt(t *testing.T) {
 	}
 }
 
+// TestStockOfAnOrderThatIsDeletedIsInDoubt deletes orders that were never imported: NuORDER may give their stock back, and nothing shows
+// their lines any more. One that goes on to be approved is followed by its own row.
+func TestStockOfAnOrderThatIsDeletedIsInDoubt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	stock := &stockDoubts{}
+	p := w.poller(func(d *orders.Deps, _ *orders.Config) { d.Stock = stock })
+	must(t, p.Once(t.Context()))
+	pending, draft := w.approve(), w.approve()
+	w.portal.set(pending, "status", "pending")
+	w.portal.set(draft, "status", "draft")
+	must(t, p.Once(t.Context()))
+	if stock.times() != 2 {
+		t.Fatalf("stock was put in doubt %d times, want once for each new order", stock.times())
+	}
+	w.portal.remove(draft)
+	w.portal.fail = func(call, _ string) error {
+		if call == "list" {
+			return fault.New(fault.Retry, "server_error", "once")
+		}
+		return nil
+	}
+	if err := p.Once(t.Context()); err == nil || stock.times() != 2 {
+		t.Errorf("%v, %d doubts: lists that cannot be read tell of nothing that is gone", err, stock.times())
+	}
+	w.portal.fail = nil
+	must(t, p.Once(t.Context()))
+	must(t, p.Once(t.Context()))
+	if last := *stock.last.Load(); stock.times() != 3 || len(last) != 1 || last[0].BrandID != "b" {
+		t.Errorf("stock was put in doubt %d times, last of %+v, want once more when the draft is gone", stock.times(), last)
+	}
+	w.portal.set(pending, "status", "approved")
+	must(t, p.Once(t.Context()))
+	must(t, p.Once(t.Context()))
+	if stock.times() != 4 {
+		t.Errorf("stock was put in doubt %d times, want once for the approved order", stock.times())
+	}
+}
+
 func TestStockIsLookedAtAgainOnceTheOMSHasTheOrder(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -415,10 +454,14 @@ func TestStockIsLookedAtAgainOnceTheOMSHasTheOrder(t *testing.T) {
 }
 
 // stockDoubts counts doubts and wakes.
-type stockDoubts struct{ n, woken atomic.Int64 }
+type stockDoubts struct {
+	n, woken atomic.Int64
+	last     atomic.Pointer[[]orders.Line]
+}
 
-func (s *stockDoubts) DoubtStock(context.Context, string, []orders.Line) error {
+func (s *stockDoubts) DoubtStock(_ context.Context, _ string, lines []orders.Line) error {
 	s.n.Add(1)
+	s.last.Store(&lines)
 	return nil
 }
 

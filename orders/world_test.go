@@ -221,6 +221,12 @@ func (p *portal) set(id, field string, value any) {
 	p.orders[id][field] = value
 }
 
+func (p *portal) remove(id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.orders, id)
+}
+
 func (p *portal) get(id, field string) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()

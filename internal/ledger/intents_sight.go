@@ -42,12 +42,50 @@ func (l *Intents) Unsighted(ctx context.Context, environment, status string, lis
 	return fresh, nil
 }
 
+// Sighted is an order that is not imported, with the products of its lines in a text of the caller's; empty where they are not known.
+type Sighted struct{ NuORDERID, Products string }
+
 // Sighted writes that orders were seen in a status, and that what follows from it is done.
-func (l *Intents) Sighted(ctx context.Context, environment, status string, ids []string) error {
-	_, err := l.pool.Exec(ctx, `insert into order_sightings (environment, nuorder_id, status) select distinct $1, id, $2 from unnest($3::text[]) as w(id)
-		on conflict (environment, nuorder_id) do update set status = excluded.status, seen_at = now()`, environment, status, ids)
+func (l *Intents) Sighted(ctx context.Context, environment, status string, seen []Sighted) error {
+	ids, products := make([]string, len(seen)), make([]string, len(seen))
+	for i, s := range seen {
+		ids[i], products[i] = s.NuORDERID, s.Products
+	}
+	_, err := l.pool.Exec(ctx, `insert into order_sightings as s (environment, nuorder_id, status, products)
+		select distinct on (id) $1, id, $2, products from unnest($3::text[], $4::text[]) as w(id, products) order by id
+		on conflict (environment, nuorder_id) do update set status = excluded.status, seen_at = now(),
+			products = case when excluded.products = '' then s.products else excluded.products end`, environment, status, ids, products)
 	if err != nil {
 		return intentErr("write sightings", err)
+	}
+	return nil
+}
+
+// UnlistedSightings gives orders that were seen in one of the statuses and are in no list now. Those that are on their way into the OMS, or
+// there, are told without products: their own rows follow them.
+func (l *Intents) UnlistedSightings(ctx context.Context, environment string, statuses, listed []string) ([]Sighted, error) {
+	rows, err := l.pool.Query(ctx, `select s.nuorder_id, case when exists (select from order_intents i
+				where i.environment = $1 and i.nuorder_id = s.nuorder_id and i.state <> 'WITHDRAWN') then '' else s.products end
+		from order_sightings s where s.environment = $1 and s.status = any($2) and not exists (select from unnest($3::text[]) as w(id) where w.id = s.nuorder_id)
+		order by s.nuorder_id`, environment, statuses, listed)
+	if err != nil {
+		return nil, intentErr("look for orders that are gone", err)
+	}
+	gone, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Sighted])
+	if err != nil {
+		return nil, intentErr("look for orders that are gone", err)
+	}
+	return gone, nil
+}
+
+// ForgetSightings writes that what follows from the end of orders is done.
+func (l *Intents) ForgetSightings(ctx context.Context, environment string, gone []Sighted) error {
+	ids := make([]string, len(gone))
+	for i, s := range gone {
+		ids[i] = s.NuORDERID
+	}
+	if _, err := l.pool.Exec(ctx, "delete from order_sightings where environment = $1 and nuorder_id = any($2)", environment, ids); err != nil {
+		return intentErr("forget orders that are gone", err)
 	}
 	return nil
 }
