@@ -128,6 +128,37 @@ func TestOneParkedKeyThatIsTouchedAgainAndAgainPausesNothing(t *testing.T) {
 	}
 }
 
+// A full lot stops the flow. What a person mends in the OMS then waits in Kafka, so that a resume must let the flow go over it; one more
+// key that is parked stops it again.
+func TestAFullLotStopsTheFlowUntilItIsMendedAndResumed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write(func(_ mapper.Key, d doc) doc { d.broken = true; return d }, 1, keys(8)...)
+	l, _ := w.start(mapper.Products, func(c *Config) { c.ParkedCap = 5 })
+	full := func() bool { return l.Status().Code == "parking_full" }
+	eventually(t, "the flow stops", full)
+	w.write(func(_ mapper.Key, d doc) doc { d.broken = false; return d }, 1, keys(2)...)
+	resume := func() {
+		t.Helper()
+		if err := w.store.Resume(t.Context(), testEnv, mapper.Products); err != nil {
+			t.Fatal(err)
+		}
+	}
+	resume()
+	w.rests(mapper.Products)
+	if c := w.counts(mapper.Products); c.Parked != 6 || w.callsMade() != 2 {
+		t.Errorf("got %+v and %d calls, want two mended and six parked", c, w.callsMade())
+	}
+	w.write(func(_ mapper.Key, d doc) doc { d.broken = true; return d }, 1, "one more")
+	eventually(t, "the flow stops again", full)
+	w.write(func(_ mapper.Key, d doc) doc { d.broken = false; return d }, 1, append(keys(8), "one more")...)
+	resume()
+	w.rests(mapper.Products)
+	if c := w.counts(mapper.Products); c.Parked != 0 || l.Status().State != Running {
+		t.Errorf("got %+v, the flow is %s", c, l.Status().State)
+	}
+}
+
 func TestAMappingThatRejectsMostThingsPausesTheFlow(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

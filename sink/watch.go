@@ -131,7 +131,8 @@ func (l *Loop) lookAtState(ctx context.Context) {
 		}
 		wake(l.board.work)
 	}
-	if !f.Paused && f.ParkedKeys >= l.config.ParkedCap {
+	// What a person has mended before the resume is still in the lot until the flow has gone over it.
+	if !f.Paused && f.ParkedKeys >= l.config.ParkedCap && f.FreshlyParked > 0 {
 		l.pauseFlow(ctx, ledger.Pausing{Code: "parking_full", Reason: fmt.Sprintf("%d keys are parked, the cap is %d; mend or discard some, then resume", f.ParkedKeys, l.config.ParkedCap)})
 	}
 }

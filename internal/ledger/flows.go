@@ -18,8 +18,8 @@ type FlowState struct {
 	PausedBy     string
 	// Creates, Updates and Archivals were done in this hour.
 	Creates, Updates, Archivals int64
-	// ParkedKeys and WaitingKeys count keys, not touches.
-	ParkedKeys, WaitingKeys int64
+	// ParkedKeys and WaitingKeys count keys, not touches. FreshlyParked are those that were parked after the flow was last resumed.
+	ParkedKeys, WaitingKeys, FreshlyParked int64
 }
 
 // FlowState reads the state of a flow.
@@ -28,10 +28,11 @@ func (s *Store) FlowState(ctx context.Context, environment string, flow mapper.F
 	err := s.pool.QueryRow(ctx, `
         select coalesce(f.paused, false), coalesce(f.code, ''), coalesce(f.reason, ''), coalesce(f.since, now()), coalesce(f.paused_by, ''),
             coalesce(c.creates, 0), coalesce(c.updates, 0), coalesce(c.archivals, 0),
-            (select count(*) from parked where environment = $1 and flow = $2), (select count(*) from waiting where environment = $1 and flow = $2)
+            (select count(*) from parked where environment = $1 and flow = $2), (select count(*) from waiting where environment = $1 and flow = $2),
+            (select count(*) from parked where environment = $1 and flow = $2 and first_at > coalesce(f.since, '-infinity'))
         from (select 1) x left join flows f on f.environment = $1 and f.flow = $2
             left join counters c on c.environment = $1 and c.flow = $2 and c.hour = date_trunc('hour', now())`, environment, flow).
-		Scan(&f.Paused, &f.Code, &f.Reason, &f.Since, &f.PausedBy, &f.Creates, &f.Updates, &f.Archivals, &f.ParkedKeys, &f.WaitingKeys)
+		Scan(&f.Paused, &f.Code, &f.Reason, &f.Since, &f.PausedBy, &f.Creates, &f.Updates, &f.Archivals, &f.ParkedKeys, &f.WaitingKeys, &f.FreshlyParked)
 	if err != nil {
 		return f, fmt.Errorf("read the state of %s: %w", flow, err)
 	}
