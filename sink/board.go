@@ -278,6 +278,16 @@ func (b *board) take(now time.Time, n int) (turns []*turn, next time.Time) {
 	return turns, next
 }
 
+// backlog is how many keys are due and not taken yet.
+func (b *board) backlog() (keys int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, q := range b.queues {
+		keys += len(q)
+	}
+	return keys
+}
+
 // changing gives until when a turn is to be held back, because its key has changed since it was taken and is held, or is part of a large
 // transaction or of a burst that showed only now; zero if not.
 func (b *board) changing(t *turn, now time.Time) time.Time {

@@ -10,11 +10,13 @@ import (
 	"nubridge/mapper"
 )
 
+// Outcomes are gathered for a moment, and for longer while a backlog stands: a statement costs much the same for few keys as for many.
 const (
-	settleLinger = 30 * time.Millisecond
-	settleMost   = 500
-	commitEvery  = 200 * time.Millisecond
-	progressTick = 100 * time.Millisecond
+	settleLinger  = 30 * time.Millisecond
+	backlogLinger = 120 * time.Millisecond
+	settleMost    = 500
+	commitEvery   = 200 * time.Millisecond
+	progressTick  = 100 * time.Millisecond
 )
 
 // settle writes outcomes to the ledger in batches and commits offsets after them, until done is closed. // I2
@@ -39,9 +41,13 @@ func (l *Loop) settle(ctx context.Context) {
 }
 
 // gather takes what has come, and what comes within the linger while other keys are under way. It costs nobody time: the answer is
-// there already.
+// there already. Only a key that begins to wait is soon written down, so that its parent's settlement finds it.
 func (l *Loop) gather(batch *[]outcome) (open bool) {
-	linger := time.NewTimer(settleLinger)
+	wait := settleLinger
+	if (*batch)[0].settlement.Disposition != ledger.Waiting && l.board.backlog() > l.config.InFlight {
+		wait = backlogLinger
+	}
+	linger := time.NewTimer(wait)
 	defer linger.Stop()
 	for len(*batch) < settleMost && len(*batch) < l.board.flying() {
 		select {
@@ -50,6 +56,10 @@ func (l *Loop) gather(batch *[]outcome) (open bool) {
 				return false
 			}
 			*batch = append(*batch, o)
+			if o.settlement.Disposition == ledger.Waiting && wait > settleLinger {
+				wait = settleLinger
+				linger.Reset(wait)
+			}
 		case <-linger.C:
 			return true
 		}
