@@ -27,6 +27,7 @@ type settings struct {
 	rows     int
 	only     string
 	brokers  string
+	profile  string
 	verbose  bool
 }
 
@@ -39,6 +40,7 @@ func main() {
 	flag.IntVar(&s.rows, "rows", 5_000_000, "objects in the ledger of the part ledger")
 	flag.StringVar(&s.only, "only", "", "names of parts, with commas; those of the closing line if empty")
 	flag.StringVar(&s.brokers, "kafka", "", "host:port of a real Kafka, with commas; a broker in this process if empty")
+	flag.StringVar(&s.profile, "profile", "", "folder for the CPU profiles of the bridges")
 	flag.BoolVar(&s.verbose, "v", false, "show what the bridge logs")
 	flag.Usage = usage
 	flag.Parse()

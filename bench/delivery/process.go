@@ -68,7 +68,11 @@ func (w *world) launch(file string) (*bridge, error) {
 	if w.s.verbose {
 		b.log.also = os.Stderr
 	}
-	b.cmd = exec.Command(w.s.program, "run", "--config", filepath.Join(w.dir, file))
+	args := []string{"run", "--config", filepath.Join(w.dir, file)}
+	if w.s.profile != "" {
+		args = append(args, "--cpu-profile", filepath.Join(w.s.profile, fmt.Sprintf("bridge-%d.prof", len(w.bridges)+len(w.ended))))
+	}
+	b.cmd = exec.Command(w.s.program, args...)
 	b.cmd.Env = w.environ()
 	b.cmd.Stderr, b.cmd.Stdout = &b.log, &b.log
 	if err := b.cmd.Start(); err != nil {

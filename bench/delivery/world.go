@@ -65,6 +65,9 @@ func start(ctx context.Context, s settings) (*world, error) {
 }
 
 func (w *world) end(ctx context.Context) error {
+	if w.s.profile != "" { // a profile is whole only if its bridge ends in order
+		_ = w.stopAll()
+	}
 	for _, b := range w.bridges {
 		b.kill()
 	}

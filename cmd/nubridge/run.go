@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"runtime/debug"
+	"runtime/pprof"
 	"time"
 
 	"nubridge/internal/config"
@@ -56,16 +57,28 @@ func boundMemory(environments int) {
 
 type runCmd struct {
 	configured
+	CPUProfile string `name:"cpu-profile" placeholder:"FILE" help:"Write where the processor's time goes, from the start to the stop, to this file for go tool pprof."`
 }
 
 // Example implements exampled.
 func (runCmd) Example() string { return "nubridge run --config nubridge.yaml" }
 
 // Run runs the bridge until the context ends or a part fails.
-func (c runCmd) Run(ctx context.Context, s std) error {
+func (c runCmd) Run(ctx context.Context, s std) (err error) {
 	cfg, err := c.load()
 	if err != nil {
 		return err
+	}
+	if c.CPUProfile != "" {
+		stop, failed := profile(c.CPUProfile)
+		if failed != nil {
+			return failed
+		}
+		defer func() {
+			if failed := stop(); err == nil {
+				err = failed
+			}
+		}()
 	}
 	boundMemory(len(cfg.Environments))
 	log := telemetry.NewLogger(s.err, cfg.Log.Format, cfg.Log.Level)
@@ -91,6 +104,24 @@ func (c runCmd) Run(ctx context.Context, s std) error {
 	g.Go("reload", b.reloadOnHangup)
 	log.Info("bridge runs", "version", version, "environments", sortedNames(cfg.Environments))
 	return g.Wait(ctx)
+}
+
+// profile begins to write where the processor's time goes; stop ends it.
+func profile(path string) (stop func() error, err error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("open the file of --cpu-profile: %w; hint: name a file in a folder that can be written", err)}
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, errors.Join(fmt.Errorf("start the profile: %w", err), f.Close())
+	}
+	return func() error {
+		pprof.StopCPUProfile()
+		if err := f.Close(); err != nil {
+			return fmt.Errorf("write the profile: %w", err)
+		}
+		return nil
+	}, nil
 }
 
 // serveConsole opens the console's listener, unless it is off.
