@@ -22,6 +22,12 @@ const env = "sandbox"
 // setup gives a ledger in a database of its own.
 func setup(t *testing.T) *ledger.Store {
 	t.Helper()
+	s, _ := setupAt(t)
+	return s
+}
+
+func setupAt(t *testing.T) (*ledger.Store, string) {
+	t.Helper()
 	url := pgtest.Database(t)
 	if _, err := migrations.ApplyURL(t.Context(), url, "nubridge"); err != nil {
 		t.Fatal(err)
@@ -31,7 +37,7 @@ func setup(t *testing.T) *ledger.Store {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	return s
+	return s, url
 }
 
 func owning(lease time.Duration, keys ...mapper.Key) ledger.Owning {

@@ -86,8 +86,9 @@ func (s *Shares) Throttled(until time.Time) {
 
 // Run renews the share until the context ends, then gives it back. It returns nil.
 func (s *Shares) Run(ctx context.Context) error {
-	wakes, end := s.store.Wakes(s.environment, "")
-	defer end()
+	var passing sync.WaitGroup
+	passing.Go(func() { s.passOn(ctx) })
+	defer passing.Wait()
 	tick := time.NewTicker(shareBeat)
 	defer tick.Stop()
 	failures := 0
@@ -103,13 +104,46 @@ func (s *Shares) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return s.leave(ctx)
 		case <-tick.C:
+		}
+	}
+}
+
+// passOn tells the other instances of throttles and hears of theirs, until the context ends. It waits for no renewal: those take their
+// turns, and may take longer than a throttle may take to bind all.
+func (s *Shares) passOn(ctx context.Context) {
+	wakes, end := s.store.Wakes(s.environment, "")
+	defer end()
+	for {
+		select {
+		case <-ctx.Done():
+			return
 		case <-wakes:
+			if err := s.hear(ctx); err != nil && ctx.Err() == nil {
+				s.log.Warn("whether another instance was told to wait is known with the next share", "environment", s.environment, "error", err)
+			}
 		case until := <-s.tell:
 			if err := s.spread(ctx, until); err != nil && ctx.Err() == nil {
 				s.log.Warn("a throttle cannot be told to the other instances", "error", err)
 			}
 		}
 	}
+}
+
+// hear reads until when the portal asked to be left alone.
+func (s *Shares) hear(ctx context.Context) error {
+	var wait float64
+	err := s.store.pool.QueryRow(ctx, `select coalesce((select extract(epoch from throttled_until - clock_timestamp()) from portals where environment = $1), 0)::float8`,
+		s.environment).Scan(&wait)
+	if err != nil || wait <= 0 {
+		return err
+	}
+	until := time.Now().Add(time.Duration(wait * float64(time.Second)))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if until.After(s.share.NotBefore) {
+		s.share.NotBefore = until
+	}
+	return nil
 }
 
 // shareSQL locks the portal's row, counts who is alive, and takes a fair part of the limits but no more than is free. The
@@ -147,7 +181,9 @@ func (s *Shares) renew(ctx context.Context) error {
 		return fmt.Errorf("renew a share: %w", err)
 	}
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
-	if _, err := tx.Exec(ctx, "select pg_advisory_xact_lock(hashtextextended('nubridge.shares.' || current_schema() || '.' || $1, 0))", s.environment); err != nil {
+	// A process that is frozen with the lock would keep all others from their shares, and so from calling: the server ends its session.
+	if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock(hashtextextended('nubridge.shares.' || current_schema() || '.' || $1, 0)),
+		set_config('idle_in_transaction_session_timeout', $2, true)`, s.environment, fmt.Sprint(shareGuard.Milliseconds())); err != nil {
 		return fmt.Errorf("renew a share: %w", err)
 	}
 	asked := time.Now()
