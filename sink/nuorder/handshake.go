@@ -2,6 +2,7 @@ package nuorder
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"nubridge/internal/fault"
@@ -26,7 +27,7 @@ func (c *Client) Initiate(ctx context.Context, application, callback string) (Cr
 		class: ClassMeta, method: http.MethodGet, route: "initiate", once: true,
 		sign: handshakeParams{callback: callback, application: application}, with: &temporary,
 	}, &t)
-	return exchange(temporary, t, err)
+	return exchange(temporary, t, hinted(err, "check the consumer key and secret; a portal of the older kind wants the signature hex"))
 }
 
 // Exchange trades the temporary token and the verifier for the token that signs all other calls. It has no known expiry.
@@ -36,7 +37,16 @@ func (c *Client) Exchange(ctx context.Context, temporary Credentials, verifier s
 		class: ClassMeta, method: http.MethodGet, route: "token", once: true,
 		sign: handshakeParams{verifier: verifier}, with: &temporary,
 	}, &t)
-	return exchange(temporary, t, err)
+	return exchange(temporary, t, hinted(err, "check the verifier: it belongs to this request, so begin anew and type the one that is shown then"))
+}
+
+// hinted says what to look at when the portal refuses a call of the handshake, where there is no token to check yet. A clock that is wrong
+// is named before.
+func hinted(err error, hint string) error {
+	if e, ok := errors.AsType[*fault.Error](err); ok && e.Code == CodeUnauthorized && e.Hint == statusVerdict(http.StatusUnauthorized).hint {
+		e.Hint = hint
+	}
+	return err
 }
 
 func exchange(c Credentials, t tokenAnswer, err error) (Credentials, error) {

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"nubridge/internal/fault"
 	portal "nubridge/internal/sandbox/nuorder"
 	"nubridge/sink/nuorder"
 )
@@ -72,6 +73,17 @@ func TestConnectByTypingTheVerifier(t *testing.T) {
 				t.Fatalf("token of %d and secret of %d characters", len(got.Token), len(got.TokenSecret))
 			}
 		})
+	}
+}
+
+// Who mistyped the verifier is told of the verifier, and not of a token that there is none of yet.
+func TestAWrongVerifierIsNamed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil, nil)
+	_, err := nuorder.Connect(t.Context(), w.client, nuorder.Connecting{In: strings.NewReader("mistyped12345678\n"), Out: io.Discard})
+	e, ok := errors.AsType[*fault.Error](err)
+	if !ok || e.Code != nuorder.CodeUnauthorized || !strings.Contains(e.Hint, "verifier") || strings.Contains(e.Hint, "check the token") {
+		t.Fatalf("got %v", err)
 	}
 }
 
