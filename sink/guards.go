@@ -8,7 +8,8 @@ import (
 )
 
 // guards compare what was done in this hour, by all instances, with what may be. What was begun here and is not settled yet counts
-// too, so that deliveries in flight never pass a limit; the flow pauses once as much is settled as may be.
+// too, so that its deliveries in flight never pass a limit; those of the other instances are not known before they are settled, so that
+// each begins no more than its part of what is left. The flow pauses once as much is settled as may be.
 type guards struct {
 	mu    sync.Mutex
 	state ledger.FlowState
@@ -62,7 +63,7 @@ func (g *guards) begin(t *turn, action string, limits Guards) (verdict guarded, 
 			Code: "guard_" + action, Action: action, Limit: limit,
 			Reason: fmt.Sprintf("%d of kind %s were done in this hour, which is the limit; look whether the change is meant, then resume", done, action),
 		}
-	case limit > 0 && done+g.begun[action]-g.base[action] >= limit:
+	case limit > 0 && g.begun[action]-g.base[action] >= max(1, (limit-done)/max(1, g.state.Instances)):
 		return mustWait, ledger.Pausing{}
 	}
 	if g.begun == nil {

@@ -20,6 +20,8 @@ type FlowState struct {
 	Creates, Updates, Archivals int64
 	// ParkedKeys and WaitingKeys count keys, not touches. FreshlyParked are those that were parked after the flow was last resumed.
 	ParkedKeys, WaitingKeys, FreshlyParked int64
+	// Instances is how many loops of the flow are alive.
+	Instances int64
 }
 
 // FlowState reads the state of a flow.
@@ -29,10 +31,11 @@ func (s *Store) FlowState(ctx context.Context, environment string, flow mapper.F
         select coalesce(f.paused, false), coalesce(f.code, ''), coalesce(f.reason, ''), coalesce(f.since, now()), coalesce(f.paused_by, ''),
             coalesce(c.creates, 0), coalesce(c.updates, 0), coalesce(c.archivals, 0),
             (select count(*) from parked where environment = $1 and flow = $2), (select count(*) from waiting where environment = $1 and flow = $2),
-            (select count(*) from parked where environment = $1 and flow = $2 and first_at > coalesce(f.since, '-infinity'))
+            (select count(*) from parked where environment = $1 and flow = $2 and first_at > coalesce(f.since, '-infinity')),
+            (select count(*) from settlers where environment = $1 and flow = $2 and at > now() - interval '10 seconds')
         from (select 1) x left join flows f on f.environment = $1 and f.flow = $2
             left join counters c on c.environment = $1 and c.flow = $2 and c.hour = date_trunc('hour', now())`, environment, flow).
-		Scan(&f.Paused, &f.Code, &f.Reason, &f.Since, &f.PausedBy, &f.Creates, &f.Updates, &f.Archivals, &f.ParkedKeys, &f.WaitingKeys, &f.FreshlyParked)
+		Scan(&f.Paused, &f.Code, &f.Reason, &f.Since, &f.PausedBy, &f.Creates, &f.Updates, &f.Archivals, &f.ParkedKeys, &f.WaitingKeys, &f.FreshlyParked, &f.Instances)
 	if err != nil {
 		return f, fmt.Errorf("read the state of %s: %w", flow, err)
 	}
