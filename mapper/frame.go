@@ -30,7 +30,7 @@ type evalContext struct {
 	violations []Violation
 	buf        []byte
 	path       []pathStep
-	seen       []string
+	values     [][]byte // of the list whose rule is looked at
 	root       *frame
 	// steps counts elements that list functions went over.
 	steps int

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"time"
 
@@ -246,9 +247,9 @@ func textOf(v any) (string, error) {
 	case string:
 		return v, nil
 	case int:
-		return fmt.Sprint(v), nil
+		return strconv.Itoa(v), nil
 	case bool:
-		return fmt.Sprint(v), nil
+		return strconv.FormatBool(v), nil
 	case decimal.Decimal:
 		return v.String(), nil
 	}

@@ -1,6 +1,7 @@
 package mapper
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -217,24 +218,22 @@ func warehousePaths(file string) []string {
 
 // uniqueIn demands that no two elements of a list have the same value in a field.
 func uniqueIn(field string) func(c *evalContext, text []byte) {
+	prefix := []byte(`"` + field + `":`)
 	return func(c *evalContext, text []byte) {
-		c.seen = c.seen[:0]
-		prefix := []byte(`"` + field + `":`)
-		for _, v := range topValues(text, prefix) {
-			for _, s := range c.seen {
-				if s == string(v) {
+		c.values = topValues(c.values[:0], text, prefix)
+		for i, v := range c.values {
+			for _, earlier := range c.values[:i] {
+				if bytes.Equal(earlier, v) {
 					c.violate("unique", string(v), fmt.Sprintf("Two elements have the %s %s; NuORDER tells them apart by it. Remove one in OMS.", field, v))
 					return
 				}
 			}
-			c.seen = append(c.seen, string(v))
 		}
 	}
 }
 
-// topValues finds the scalar values of a field in the objects directly inside a JSON list; the JSON is our own and canonical.
-func topValues(text, prefix []byte) [][]byte {
-	var out [][]byte
+// topValues appends the scalar values of a field in the objects directly inside a JSON list; the JSON is our own and canonical.
+func topValues(out [][]byte, text, prefix []byte) [][]byte {
 	depth := 0
 	for i := 0; i < len(text); i++ {
 		switch text[i] {
