@@ -34,7 +34,8 @@ type GroupConfig struct {
 	RebalanceTimeout time.Duration
 	// WatchInterval is how often new topics and partitions are looked for, default 5 s.
 	WatchInterval time.Duration
-	// FetchWait is how long a broker holds a fetch that finds nothing, default one second.
+	// FetchWait is how long a broker holds a fetch that finds nothing, default 4 s: it answers at once when there is something, and each
+	// partition that stands still costs a request as often.
 	FetchWait time.Duration
 	// StallAfter is how long an assigned partition with records to read may stand still before its fetcher is started
 	// anew, default 30 s.
@@ -50,7 +51,7 @@ func (c GroupConfig) withDefaults() GroupConfig {
 	def(&c.SessionTimeout, 30*time.Second)
 	def(&c.RebalanceTimeout, c.SessionTimeout)
 	def(&c.WatchInterval, 5*time.Second)
-	def(&c.FetchWait, time.Second)
+	def(&c.FetchWait, 4*time.Second)
 	def(&c.StallAfter, 30*time.Second)
 	if c.MaxRecords <= 0 {
 		c.MaxRecords = 2000
