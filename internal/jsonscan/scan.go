@@ -13,13 +13,17 @@ const MaxDepth = 512
 
 // Scanner stands at a place in a document. The bytes stay the caller's, and what it gives refers to them.
 type Scanner struct {
-	data  []byte
-	pos   int
-	depth int
+	data   []byte
+	pos    int
+	depth  int
+	strict bool
 }
 
 // New gives a scanner at the beginning.
 func New(data []byte) Scanner { return Scanner{data: data} }
+
+// Strict gives a scanner that looks into strings too: what it walks to its end is JSON.
+func Strict(data []byte) Scanner { return Scanner{data: data, strict: true} }
 
 // Pos is the place in bytes from the beginning.
 func (s *Scanner) Pos() int { return s.pos }
@@ -155,6 +159,9 @@ func (s *Scanner) text() error {
 		return s.fault("expected a string")
 	}
 	s.pos++
+	if s.strict {
+		return s.strictText()
+	}
 	for near := min(len(s.data), s.pos+shortText); s.pos < near; s.pos++ {
 		switch s.data[s.pos] {
 		case '"':
@@ -181,6 +188,48 @@ func (s *Scanner) text() error {
 	}
 	s.pos = len(s.data)
 	return s.fault("expected the end of a string")
+}
+
+// strictText moves over the rest of a string and its quote.
+func (s *Scanner) strictText() error {
+	for ; s.pos < len(s.data); s.pos++ {
+		switch c := s.data[s.pos]; {
+		case c == '"':
+			s.pos++
+			return nil
+		case c < ' ':
+			return s.fault("expected no control character")
+		case c != '\\':
+			continue
+		}
+		if s.pos++; s.pos == len(s.data) {
+			break
+		}
+		switch s.data[s.pos] {
+		case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		case 'u':
+			if !hex4(s.data[s.pos+1:]) {
+				return s.fault("expected four hexadecimal digits")
+			}
+			s.pos += 4
+		default:
+			return s.fault("expected an escape")
+		}
+	}
+	return s.fault("expected the end of a string")
+}
+
+// hex4 tells whether text begins with four hexadecimal digits.
+func hex4(text []byte) bool {
+	if len(text) < 4 {
+		return false
+	}
+	for _, c := range text[:4] {
+		if (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'f') {
+			return false
+		}
+	}
+	return true
 }
 
 // validWord tells whether a word is a number, true, false or null.

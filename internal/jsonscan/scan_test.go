@@ -72,6 +72,28 @@ func TestFaultsNameTheirPlace(t *testing.T) {
 	}
 }
 
+// What a strict scanner walks to its end is JSON, and the other way round.
+func FuzzStrictIsJSON(f *testing.F) {
+	for _, seed := range []string{
+		`"\u00e9\/\b"`, `"\u00g9"`, `"\u00e`, `"\x"`, "\"\t\"", `"\`, `{"\q":1}`, `{"a":[1,"\\"]} `, `-`, `[1,]`, `nul`, "\"\x7f\xff\"", `{"a" 1}`, ``,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		s := jsonscan.Strict(data)
+		err := s.Skip()
+		if err == nil {
+			err = s.End()
+		}
+		if err != nil && strings.Contains(err.Error(), "nesting too deep") {
+			return
+		}
+		if json.Valid(data) != (err == nil) {
+			t.Fatalf("%q: %v, valid: %v", data, err, json.Valid(data))
+		}
+	})
+}
+
 // What encoding/json takes is taken, and read the same.
 func FuzzScannerAgreesWithTheStandardLibrary(f *testing.F) {
 	for _, seed := range []string{

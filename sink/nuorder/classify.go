@@ -114,10 +114,11 @@ type remark struct {
 	Field   any             `json:"field"`
 }
 
-// remarkOf reads the remark in an object that is known to be whole, whose other members, such as those of a stored document, are many.
+// remarkOf reads the remark in an object, whose other members, such as those of a stored document, are many. What is no object, or no JSON,
+// has none.
 func remarkOf(raw []byte) (remark, bool) {
 	var r remark
-	whole := members(raw, func(name, value []byte) {
+	whole := strictMembers(raw, func(name, value []byte) {
 		switch string(name) {
 		case "code":
 			r.Code = value
@@ -343,11 +344,11 @@ func classifySuccess(write bool, want expect, a *answer, c Config) *fault.Error 
 		}
 		return nil
 	}
-	if !json.Valid(body) {
-		return unreadable(CodeUnreadable, "the answer is no JSON", nil)
-	}
 	if r, ok := remarkOf(body); ok {
 		return errorInside(r, a, c)
+	}
+	if !json.Valid(body) {
+		return unreadable(CodeUnreadable, "the answer is no JSON", nil)
 	}
 	if write && body[0] == '[' {
 		return rowInside(body, a, c)

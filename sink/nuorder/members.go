@@ -11,6 +11,16 @@ import (
 // can still read.
 func members(raw []byte, visit func(name, value []byte)) bool {
 	s := jsonscan.New(raw)
+	return walk(&s, visit)
+}
+
+// strictMembers is members for JSON that may be none: it tells whether raw is an object, from its beginning to its end.
+func strictMembers(raw []byte, visit func(name, value []byte)) bool {
+	s := jsonscan.Strict(raw)
+	return walk(&s, visit) && s.End() == nil
+}
+
+func walk(s *jsonscan.Scanner, visit func(name, value []byte)) bool {
 	more, err := s.Open('{')
 	for more && err == nil {
 		var name, value []byte
