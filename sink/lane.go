@@ -132,19 +132,16 @@ func (l *Loop) delivered(t *turn, d *Delivery, action string) {
 		if s.Doubt = ledger.RestoreDoubt; d.Calls > 0 {
 			s.Doubt = ledger.KeepDoubt
 		}
+		if d.Told {
+			keep(&s, t, d)
+		}
 	case ledger.Delivered, ledger.Unchanged, ledger.Filtered:
-		s.Store = true
 		if s.Doubt = ledger.ClearDoubt; d.Disposition == ledger.Filtered && d.Calls == 0 {
 			// Another flow's affair: nothing was learned of the part that both deliver.
 			s.Doubt = ledger.RestoreDoubt
 		}
-		s.Object = merge(t.object, d.Object)
+		keep(&s, t, d)
 		s.Object.Position = t.position
-		for name, part := range s.Object.Parts {
-			if len(part.Body) > 0 && part.At.After(t.object.Parts[name].At) {
-				s.Bodies = append(s.Bodies, name)
-			}
-		}
 		if d.Disposition == ledger.Delivered {
 			s.Action = action
 		}
@@ -154,6 +151,16 @@ func (l *Loop) delivered(t *turn, d *Delivery, action string) {
 		return
 	}
 	l.done <- outcome{turn: t, settlement: s, asked: d.Calls > 0, late: d.Late}
+}
+
+// keep has the ledger store what the Remote learned of the object.
+func keep(s *ledger.Settlement, t *turn, d *Delivery) {
+	s.Store, s.Object = true, merge(t.object, d.Object)
+	for name, part := range s.Object.Parts {
+		if len(part.Body) > 0 && part.At.After(t.object.Parts[name].At) {
+			s.Bodies = append(s.Bodies, name)
+		}
+	}
 }
 
 // merge takes what the Remote learned; lease and name stay those of the owned object.

@@ -191,6 +191,36 @@ func TestAFlowThatBeginsLateAsksForWhatHasExpired(t *testing.T) {
 	}
 }
 
+// A delivery that waits for another one after it has told NuORDER something keeps what it told, and stays in doubt. // decision 5
+func TestWhatWasToldBeforeAWaitIsKept(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.told = func(id ledger.ObjectID) []mapper.Ref {
+		if id.Key == "k0" {
+			return []mapper.Ref{{Flow: mapper.Customers, Key: "late"}}
+		}
+		return nil
+	}
+	w.write(nil, 1, keys(2)...)
+	w.start(mapper.Products, nil)
+	w.rests(mapper.Products)
+	found, err := w.store.ByKey(t.Context(), testEnv, mapper.Product, keys(2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := found["k0"]
+	bodies := map[mapper.Key]*ledger.Object{"k0": &o}
+	if err := w.store.Bodies(t.Context(), testEnv, mapper.Product, bodies); err != nil {
+		t.Fatal(err)
+	}
+	if part := o.Parts["body"]; !o.Known || !o.InDoubt || len(part.Body) == 0 || w.counts(mapper.Products).Waiting != 1 {
+		t.Errorf("known %t, in doubt %t, %d bytes told; want it kept, in doubt and waiting", o.Known, o.InDoubt, len(part.Body))
+	}
+	if found["k1"].InDoubt {
+		t.Error("one that was delivered is in doubt")
+	}
+}
+
 // What holds no record is settled with what is before it, or the group's offset would stay there until it has expired, which looks like
 // a record that was missed. // I8
 func TestAMarkerIsCommittedBehindTheRecordsBeforeIt(t *testing.T) {

@@ -78,4 +78,6 @@ type Delivery struct {
 	Late bool
 	// Wrote tells that one of the calls may have changed the object at NuORDER, beside an error too: what it holds is not known then.
 	Wrote bool
+	// Told tells, beside Waiting, that a call told NuORDER something on the way, so that Object is kept; what is in doubt stays so.
+	Told bool
 }

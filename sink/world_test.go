@@ -40,6 +40,8 @@ type world struct {
 	remote map[ledger.ObjectID][]call
 	// answer decides about a call: what is wrong with it, and whether the remote did what was asked.
 	answer func(ledger.ObjectID, mapper.Body) (did bool, err error)
+	// told has a call end as waiting for others, with what it told kept.
+	told func(ledger.ObjectID) []mapper.Ref
 	// late tells of a call, after it was answered or not, that it may yet be carried out.
 	late  func(ledger.ObjectID) bool
 	calls int
@@ -253,6 +255,11 @@ func (w *world) Deliver(_ context.Context, work Work) (Delivery, error) {
 		o.Parts = map[string]ledger.Part{}
 	}
 	o.Parts[ledger.PartOf(work.Body.Flow)] = ledger.Part{Hash: ledger.HashOf(work.Body.JSON), Body: append([]byte("x"), work.Body.JSON...), At: time.Now()}
+	if w.told != nil {
+		if refs := w.told(id); len(refs) > 0 {
+			return Delivery{Disposition: ledger.Waiting, Object: o, Calls: 1, Late: late, WaitFor: refs, Told: true}, nil
+		}
+	}
 	return Delivery{Disposition: ledger.Delivered, Object: o, Calls: 1, Late: late}, nil
 }
 

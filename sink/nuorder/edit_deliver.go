@@ -50,16 +50,68 @@ func (r *OrderEdits) Deliver(ctx context.Context, w sink.Work) (sink.Delivery, e
 			return *end, nil
 		}
 		if r.shipmentsFirst(t) {
-			return t.wait(mapper.Ref{Flow: mapper.Shipments, Key: w.Body.Key})
+			if len(t.last()) == 0 {
+				t.imported = []byte(intent.Order)
+			}
+			return r.awaitShipments(ctx, t)
 		}
 		if len(t.last()) == 0 && t.object.Parts[partBody].At.IsZero() {
 			return r.baseline(ctx, t, intent, t.made() > before)
 		}
 	}
 	if r.shipmentsFirst(t) {
-		return t.wait(mapper.Ref{Flow: mapper.Shipments, Key: w.Body.Key})
+		return r.awaitShipments(ctx, t)
 	}
 	return r.endOf(r.edit(ctx, t, w.Body.JSON))
+}
+
+// awaitShipments lets a cancel wait for what has shipped. What the OMS had put into the order before, and NuORDER was not told of, goes
+// before: a shipment of it would be refused, and wait for the edit.
+func (r *OrderEdits) awaitShipments(ctx context.Context, t *turn) (sink.Delivery, error) {
+	doc, err := readOrderDoc(t.work.Body.JSON)
+	if err != nil {
+		return t.end("", err)
+	}
+	lines, err := readLines(doc["line_items"])
+	if err != nil {
+		return t.end("", err)
+	}
+	wanted := withoutZero(lines)
+	if t.object.Identity[identityCancelled] != "true" && t.holdsLess(wanted) {
+		if r.cfg.Merge {
+			if wanted, err = r.withRemovals(ctx, t, wanted); err != nil {
+				return t.end("", err)
+			}
+		}
+		if _, err := r.send(ctx, t, doc, wanted); err != nil {
+			return t.end("", err)
+		}
+		t.sent(t.work.Body.JSON)
+		r.tell(ctx, t.object.RemoteID, "edited", "what the OMS cancels has shipped in part, and was not in the order yet")
+		d, err := t.wait(mapper.Ref{Flow: mapper.Shipments, Key: t.work.Body.Key})
+		d.Told = true
+		return d, err
+	}
+	return t.wait(mapper.Ref{Flow: mapper.Shipments, Key: t.work.Body.Key})
+}
+
+// holdsLess tells that the order, as NuORDER was last told of it, holds less of something than is wanted.
+func (t *turn) holdsLess(wanted []docLine) bool {
+	last := t.object.Parts[partBody].Body
+	if len(last) == 0 {
+		last = t.imported
+	}
+	doc, err := readOrderDoc(last)
+	if len(last) == 0 || err != nil {
+		return false
+	}
+	lines, err := readLines(doc["line_items"])
+	if err != nil {
+		return false
+	}
+	all := newItemSums()
+	all.add(wanted)
+	return belowShipped(withoutZero(lines), all) != nil
 }
 
 // shipmentsFirst tells that the OMS cancels an order of which something else has shipped than NuORDER was told. The flows run side

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/shopspring/decimal"
 
@@ -19,10 +20,42 @@ import (
 // Shipments delivers the shipments of an order: always all of them, inside an update of the order, computed from the OMS's state.
 type Shipments struct {
 	*Orders
+	refused refusals
 }
 
 // NewShipments makes the Remote of the shipments flow.
 func NewShipments(o *Orders) *Shipments { return &Shipments{Orders: o} }
+
+// refusals remembers shipments that were refused because an edit of their order is due: until it is, they would be refused again.
+type refusals struct {
+	mu sync.Mutex
+	of map[mapper.Key][sha256.Size]byte
+}
+
+// refusalsMost bounds what is remembered; a key that is forgotten costs one more call.
+const refusalsMost = 10_000
+
+func (r *refusals) has(key mapper.Key, list []byte) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	sum, ok := r.of[key]
+	return ok && sum == sha256.Sum256(list)
+}
+
+func (r *refusals) add(key mapper.Key, list []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.of == nil || len(r.of) >= refusalsMost {
+		r.of = map[mapper.Key][sha256.Size]byte{}
+	}
+	r.of[key] = sha256.Sum256(list)
+}
+
+func (r *refusals) forget(key mapper.Key) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.of, key)
+}
 
 // Deliver makes the order's shipments equal to the OMS's.
 func (r *Shipments) Deliver(ctx context.Context, w sink.Work) (sink.Delivery, error) {
@@ -88,11 +121,17 @@ func (r *Shipments) ship(ctx context.Context, t *turn, body []byte) (sink.Delive
 	if err != nil {
 		return t.end("", err)
 	}
+	key := t.work.Body.Key
+	if r.refused.has(key, list) && editIsDue(t, list) {
+		return t.wait(mapper.Ref{Flow: mapper.OrderEdits, Key: key})
+	}
 	got, err := r.sendShipments(ctx, t, list, out)
 	if fault.KindOf(err) == fault.Reject && editIsDue(t, list) {
 		// The line came into the order in the OMS, and the edit that tells NuORDER of it travels beside the shipment.
-		return t.wait(mapper.Ref{Flow: mapper.OrderEdits, Key: t.work.Body.Key})
+		r.refused.add(key, list)
+		return t.wait(mapper.Ref{Flow: mapper.OrderEdits, Key: key})
 	}
+	r.refused.forget(key)
 	if err != nil {
 		return t.end("", fmt.Errorf("send the shipments of order %s: %w", omsNumber(t.work.Body), err))
 	}
