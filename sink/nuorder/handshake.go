@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 
 	"nubridge/internal/fault"
 )
@@ -55,6 +56,9 @@ func exchange(c Credentials, t tokenAnswer, err error) (Credentials, error) {
 	}
 	if t.Token == "" || t.Secret == "" {
 		return Credentials{}, fault.New(fault.Retry, CodeUnreadable, "the portal's answer holds no token")
+	}
+	if strings.ContainsFunc(t.Token+t.Secret, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' }) {
+		return Credentials{}, fault.New(fault.Retry, CodeUnreadable, "the portal's answer holds a token with a space, a quote or a character that no header carries")
 	}
 	c.Token, c.TokenSecret = t.Token, t.Secret
 	return c, nil
