@@ -177,8 +177,9 @@ func (p *Publisher) answered(b *batch, err error) {
 		p.killLocked(broken(o.id, err))
 	case code == kafka.InvalidProducerEpoch, code == kafka.ProducerFenced:
 		p.killLocked(&fault.Error{
-			Kind: fault.Halt, Code: codeFenced, Hint: "another process publishes for the same capture; run only one",
-			Err: stopped(o.id, err),
+			Kind: fault.Halt, Code: codeFenced,
+			Hint: "another process publishes for the same capture: an instance that has taken over, and this one soon stands by; or another bridge with the same topic prefix, of which only one may run",
+			Err:  stopped(o.id, err),
 		})
 	default:
 		if failed := wrap("publish", err); fault.KindOf(failed) == fault.Halt || code == kafka.InvalidRecord {
