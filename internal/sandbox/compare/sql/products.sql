@@ -24,7 +24,7 @@ cross join lateral (values
     ('images', coalesce(p.image_url, ''))
 ) as f (field, value)
 union all
-select k.style_color_id::text, 'sizes[' || row_number() over (partition by k.style_color_id order by k.position) - 1 || ']', k.size || ' ' || k.upc
+select k.style_color_id::text, 'sizes[' || row_number() over (partition by k.style_color_id order by k.position, k.sku_id) - 1 || ']', k.size || ' ' || k.upc
 from oms.skus k
 union all
 -- Wholesale is price type 1, retail price type 2; a currency without a wholesale price is not sold in.

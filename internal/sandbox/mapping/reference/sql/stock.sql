@@ -12,4 +12,4 @@ join oms.purchase_order_lines l using (sku_id)
 join oms.purchase_orders p using (po_number)
 join oms.warehouses w on w.warehouse_no = p.warehouse_no
 where k.style_color_id = any($1) and p.status = 'Open' and l.qty_ordered > l.qty_received and w.status = 'Active'
-order by warehouse_no, due_date nulls first, position
+order by warehouse_no, due_date nulls first, position, sku_id
