@@ -54,6 +54,7 @@ type entry struct {
 	yield    bool // another document wants the name that this one has at NuORDER
 	attempts int
 	hidden   int  // how often in a row it was not yet visible
+	taken    int  // how often in a row someone else owned it; the dispatcher's own
 	held     bool // delayed for calm alone
 	// urgent is closed when an order begins to wait for the key, or for one that may be behind it in its lane; nil while it is not busy.
 	urgent chan struct{}

@@ -123,6 +123,13 @@ func (l *Loop) provable(ctx context.Context, turns []*turn) []*turn {
 	})
 }
 
+// takenAgain is how long a key rests that someone else owns, after so many times. Most leases are given back long before they end: the
+// flows of one order, which a single change of it wakes, need a few milliseconds each.
+func takenAgain(times int) time.Duration {
+	wait := 20 * time.Millisecond << min(times, 3)
+	return wait/2 + rand.N(wait)
+}
+
 // own takes the leases; keys that someone else owns wait for the end of that lease at most. // decision 4
 func (l *Loop) own(ctx context.Context, turns []*turn) []*turn {
 	if len(turns) == 0 {
@@ -139,13 +146,15 @@ func (l *Loop) own(ctx context.Context, turns []*turn) []*turn {
 		return nil
 	}
 	for key, left := range owned.Taken {
-		// Most leases are given back long before they end.
-		wait := min(left, l.config.BackoffBase/2+rand.N(l.config.BackoffBase))
-		l.board.putBack(byKey[key], l.Now().Add(max(wait, 5*time.Millisecond)))
+		t := byKey[key]
+		wait := min(left, takenAgain(t.entry.taken))
+		t.entry.taken++
+		l.board.putBack(t, l.Now().Add(max(wait, 5*time.Millisecond)))
 	}
 	mine := make([]*turn, 0, len(owned.Objects))
 	for i := range owned.Objects {
 		t := byKey[owned.Objects[i].Key]
+		t.entry.taken = 0
 		t.object, t.deadline, t.owned = owned.Objects[i], owned.Deadline, l.Now()
 		t.parked, t.isParked = owned.Parked[t.key]
 		mine = append(mine, t)
